@@ -1,0 +1,2 @@
+//! flamingo
+fn main(){}

@@ -1,0 +1,231 @@
+//! Choosing a device at run time: `--device auto|flex|wgpu[:N]|vulkan[:N]|metal[:N]|cuda[:N]|rocm[:N]`.
+//!
+//! This is the only file that asks which backends were compiled in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+use thiserror::Error;
+
+use crate::nearest;
+
+/// A family of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// The CPU, in pure Rust (burn-flex).
+    Flex,
+    /// Any GPU, through whichever graphics API the machine offers.
+    Wgpu,
+    /// Any GPU, through Vulkan.
+    Vulkan,
+    /// Apple GPUs.
+    Metal,
+    /// NVIDIA GPUs.
+    Cuda,
+    /// AMD GPUs.
+    Rocm,
+}
+
+impl Backend {
+    /// Every backend that the project knows, fastest first: the order in which `auto` tries them.
+    pub const ALL: [Backend; 6] =
+        [Backend::Cuda, Backend::Rocm, Backend::Metal, Backend::Vulkan, Backend::Wgpu, Backend::Flex];
+
+    /// The name on the command line, which is also the cargo feature.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Flex => "flex",
+            Backend::Wgpu => "wgpu",
+            Backend::Vulkan => "vulkan",
+            Backend::Metal => "metal",
+            Backend::Cuda => "cuda",
+            Backend::Rocm => "rocm",
+        }
+    }
+
+    /// Whether this binary was built with the backend.
+    pub fn compiled(self) -> bool {
+        match self {
+            Backend::Flex => cfg!(feature = "flex"),
+            Backend::Wgpu => cfg!(feature = "wgpu"),
+            Backend::Vulkan => cfg!(feature = "vulkan"),
+            Backend::Metal => cfg!(feature = "metal"),
+            Backend::Cuda => cfg!(feature = "cuda"),
+            Backend::Rocm => cfg!(feature = "rocm"),
+        }
+    }
+
+    /// The backends of this binary, in the order of [`Backend::ALL`].
+    pub fn available() -> Vec<Backend> {
+        Self::ALL.into_iter().filter(|backend| backend.compiled()).collect()
+    }
+}
+
+/// Which device to run on, as a person writes it.
+///
+/// ```
+/// use flamingo_core::DeviceSpec;
+///
+/// let spec: DeviceSpec = "cuda:1".parse()?;
+/// assert_eq!(spec.to_string(), "cuda:1");
+/// assert!("cuad".parse::<DeviceSpec>().unwrap_err().to_string().contains("did you mean \"cuda\"?"));
+/// # Ok::<(), flamingo_core::DeviceError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceSpec {
+    /// The first backend of [`Backend::ALL`] that this binary has.
+    #[default]
+    Auto,
+    /// One backend, and optionally which of its devices.
+    On {
+        /// The device family.
+        backend: Backend,
+        /// Which device of the family; the family's own default if `None`.
+        index: Option<usize>,
+    },
+}
+
+/// Why a device could not be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The text is no device.
+    #[error("unknown device {given:?}: expected auto, flex, wgpu[:N], vulkan[:N], metal[:N], cuda[:N] or rocm[:N]{hint}")]
+    Unknown {
+        /// What was written.
+        given: String,
+        /// The nearest name, as the end of a sentence.
+        hint: String,
+    },
+    /// The binary was built without the backend.
+    #[error(
+        "this binary has no {backend} backend (it has: {available}); build it with:\n  \
+         cargo run --release -p flamingo-cli --features {backend} -- --device {backend} …"
+    )]
+    NotCompiled {
+        /// The backend that was asked for.
+        backend: &'static str,
+        /// The backends that are there.
+        available: String,
+    },
+    /// The index makes no sense for the backend.
+    #[error("the flex backend is the CPU and has one device: write \"flex\" without an index")]
+    IndexOnCpu,
+}
+
+impl FromStr for DeviceSpec {
+    type Err = DeviceError;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        if given == "auto" {
+            return Ok(DeviceSpec::Auto);
+        }
+        let (name, index) = match given.split_once(':') {
+            Some((name, index)) => (name, Some(index)),
+            None => (given, None),
+        };
+        let unknown = || DeviceError::Unknown {
+            given: given.to_owned(),
+            hint: nearest::hint(name, Backend::ALL.map(Backend::name)),
+        };
+        let backend = Backend::ALL.into_iter().find(|backend| backend.name() == name).ok_or_else(unknown)?;
+        let index = index.map(str::parse).transpose().map_err(|_| unknown())?;
+        if backend == Backend::Flex && index.is_some() {
+            return Err(DeviceError::IndexOnCpu);
+        }
+        Ok(DeviceSpec::On { backend, index })
+    }
+}
+
+impl fmt::Display for DeviceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceSpec::Auto => f.write_str("auto"),
+            DeviceSpec::On { backend, index: None } => f.write_str(backend.name()),
+            DeviceSpec::On { backend, index: Some(index) } => write!(f, "{}:{index}", backend.name()),
+        }
+    }
+}
+
+impl DeviceSpec {
+    /// The device itself. Call it once, from `main`: Burn fixes a device's number formats at its first tensor.
+    ///
+    /// # Errors
+    ///
+    /// If this binary was built without the backend; the message has the command that adds it.
+    pub fn resolve(self) -> Result<Device, DeviceError> {
+        let available = Backend::available();
+        match self {
+            DeviceSpec::Auto => {
+                let backend = available.first().copied().ok_or_else(|| not_compiled(Backend::Flex))?;
+                open(backend, None)
+            }
+            DeviceSpec::On { backend, index } if available.contains(&backend) => open(backend, index),
+            DeviceSpec::On { backend, .. } => Err(not_compiled(backend)),
+        }
+    }
+}
+
+fn not_compiled(backend: Backend) -> DeviceError {
+    let available: Vec<&str> = Backend::available().into_iter().map(Backend::name).collect();
+    DeviceError::NotCompiled {
+        backend: backend.name(),
+        available: if available.is_empty() { "none".to_owned() } else { available.join(", ") },
+    }
+}
+
+/// `index` selects a discrete GPU for the graphics APIs, a CUDA or ROCm ordinal otherwise.
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "rocm")),
+    expect(unused_variables, reason = "the CPU backend has one device")
+)]
+fn open(backend: Backend, index: Option<usize>) -> Result<Device, DeviceError> {
+    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal"))]
+    let kind = || {
+        use burn::tensor::DeviceKind;
+        index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu)
+    };
+    match backend {
+        #[cfg(feature = "flex")]
+        Backend::Flex => Ok(Device::flex()),
+        #[cfg(feature = "wgpu")]
+        Backend::Wgpu => Ok(Device::wgpu(kind())),
+        #[cfg(feature = "vulkan")]
+        Backend::Vulkan => Ok(Device::vulkan(kind())),
+        #[cfg(feature = "metal")]
+        Backend::Metal => Ok(Device::metal(kind())),
+        #[cfg(feature = "cuda")]
+        Backend::Cuda => Ok(Device::cuda(index.unwrap_or(0))),
+        #[cfg(feature = "rocm")]
+        Backend::Rocm => Ok(Device::rocm(index.unwrap_or(0))),
+        #[allow(unreachable_patterns, reason = "reachable unless every backend is compiled in")]
+        missing => Err(not_compiled(missing)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_round_trips() {
+        for text in ["auto", "flex", "wgpu", "wgpu:0", "vulkan:2", "metal", "cuda:1", "rocm"] {
+            assert_eq!(text.parse::<DeviceSpec>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        for text in ["gpu", "cuda:x", "cuda:-1", "", "flex:0"] {
+            assert!(text.parse::<DeviceSpec>().is_err(), "{text}");
+        }
+    }
+
+    #[cfg(not(feature = "rocm"))]
+    #[test]
+    fn a_missing_backend_says_how_to_add_it() {
+        let error = "rocm".parse::<DeviceSpec>().unwrap().resolve().unwrap_err().to_string();
+        assert!(error.contains("--features rocm"), "{error}");
+    }
+}
