@@ -1,1 +1,16 @@
-//! flamingo-nn
+//! Transformer parts that two or more Flamingo crates use.
+//!
+//! Everything here is plain Burn: no hidden state, shapes in the documentation, no biases unless asked for. Attention
+//! goes through [`burn::tensor::module::attention`], the one call that reaches the backends' fused kernels.
+
+pub mod act;
+pub mod attention;
+pub mod count;
+pub mod feed_forward;
+pub mod norm;
+
+pub use act::Act;
+pub use attention::{Attention, AttentionConfig, merge_heads, split_heads};
+pub use count::count_parameters;
+pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use norm::{Norm, NormConfig};

@@ -1,1 +1,285 @@
-//! flamingo-xattn
+//! GATED XATTN-DENSE: how a frozen language model gets to see (Flamingo paper, section 2.2 and figure 4).
+//!
+//! Before a frozen block, text attends to the visual tokens of its own image, and passes a feed-forward network; both
+//! are added through a tanh gate that starts at 0, so that the new model begins as exactly the old one:
+//!
+//! ```text
+//! y = y + tanh(attention_gate) * attention(norm(y), visual tokens)
+//! y = y + tanh(feed_forward_gate) * feed_forward(norm(y))
+//! ```
+//!
+//! Which image a text position sees is phi, a [`MediaLayout`]; a position without an image gets exactly zero from the
+//! attention (the feed-forward branch still acts on it). The visual tokens are not normalised again here.
+//!
+//! Legend: B batch, L text tokens, M media, R tokens per media, D text width, E visual width.
+
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::tensor::{Bool, Device, Tensor, assert_shape};
+use flamingo_core::{MediaAttention, MediaLayout};
+use flamingo_nn::{Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig};
+use serde::{Deserialize, Serialize};
+
+/// Before which language-model layers the gated blocks stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// Layers 0, n, 2n… (the paper and IDEFICS).
+    First,
+    /// Layers n-1, 2n-1… (OpenFlamingo).
+    Last,
+}
+
+impl Placement {
+    /// Whether a gated block stands before `layer` if there is one every `every` layers.
+    pub fn contains(self, layer: usize, every: usize) -> bool {
+        match self {
+            Placement::First => layer.is_multiple_of(every),
+            Placement::Last => (layer + 1).is_multiple_of(every),
+        }
+    }
+}
+
+/// The gated blocks' sizes and where they stand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatedXattnConfig {
+    /// Width of the text (D).
+    pub d_model: usize,
+    /// Width of the visual tokens (E).
+    pub d_media: usize,
+    /// Attention heads.
+    pub n_heads: usize,
+    /// Width of a head; OpenFlamingo has 8 heads of 64 whatever the language model.
+    pub d_head: usize,
+    /// Hidden width of the feed-forward network.
+    pub d_ff: usize,
+    /// One block every so many language-model layers.
+    pub every: usize,
+    /// Where the first one stands.
+    pub placement: Placement,
+    /// Which images a position sees.
+    pub attention: MediaAttention,
+    /// Squared ReLU in the paper, GELU in OpenFlamingo.
+    pub act: Act,
+    /// Norm before attention and feed-forward network.
+    pub norm: NormConfig,
+}
+
+impl GatedXattnConfig {
+    /// The paper's block for a language model of width `d_model` with `n_heads` heads.
+    pub fn paper(d_model: usize, n_heads: usize, d_media: usize, every: usize) -> Self {
+        Self {
+            d_model,
+            d_media,
+            n_heads,
+            d_head: d_model / n_heads,
+            d_ff: 4 * d_model,
+            every,
+            placement: Placement::First,
+            attention: MediaAttention::Preceding,
+            act: Act::SquaredRelu,
+            norm: NormConfig::Rms { epsilon: 1e-6 },
+        }
+    }
+
+    /// The layers, of `n_layers`, that have a gated block before them.
+    pub fn layers(&self, n_layers: usize) -> Vec<usize> {
+        (0..n_layers).filter(|layer| self.placement.contains(*layer, self.every)).collect()
+    }
+
+    /// Creates one block on `device`.
+    pub fn init(&self, device: &Device) -> GatedXattnBlock {
+        let gate = || Initializer::Zeros.init([1], device);
+        GatedXattnBlock {
+            attention_gate: gate(),
+            attention_norm: self.norm.init(self.d_model, device),
+            attention: AttentionConfig {
+                d_query: self.d_model,
+                d_context: self.d_media,
+                n_heads: self.n_heads,
+                d_head: self.d_head,
+                bias: false,
+            }
+            .init(device),
+            feed_forward_gate: gate(),
+            feed_forward_norm: self.norm.init(self.d_model, device),
+            feed_forward: FeedForwardConfig {
+                d_model: self.d_model,
+                d_hidden: self.d_ff,
+                act: self.act,
+                bias: false,
+            }
+            .init(device),
+        }
+    }
+}
+
+/// One gated block; see the [crate documentation](crate).
+#[derive(Module, Debug)]
+pub struct GatedXattnBlock {
+    /// `[1]`; the attention is multiplied by its tanh.
+    pub attention_gate: Param<Tensor<1>>,
+    /// Before the attention.
+    pub attention_norm: Norm,
+    /// From text to visual tokens.
+    pub attention: Attention,
+    /// `[1]`; the feed-forward network is multiplied by its tanh.
+    pub feed_forward_gate: Param<Tensor<1>>,
+    /// Before the feed-forward network.
+    pub feed_forward_norm: Norm,
+    /// On each text position.
+    pub feed_forward: FeedForward,
+}
+
+impl GatedXattnBlock {
+    /// # Shapes
+    ///
+    /// text `[B, L, D]`, media from [`GatedXattnBlock::media_kv`], blocked from [`media_mask`], to `[B, L, D]`.
+    pub fn forward(&self, text: Tensor<3>, media: &MediaKv, blocked: &Tensor<4, Bool>) -> Tensor<3> {
+        let attended = self.attend(text.clone(), media, blocked);
+        let text = text + attended * gate(&self.attention_gate);
+        let h = self.feed_forward_norm.forward(text.clone());
+        text + self.feed_forward.forward(h) * gate(&self.feed_forward_gate)
+    }
+
+    /// The masked cross-attention alone, before its gate: `[B, L, D]`.
+    pub fn attend(&self, text: Tensor<3>, media: &MediaKv, blocked: &Tensor<4, Bool>) -> Tensor<3> {
+        let queries = self.attention_norm.forward(text);
+        self.attention.attend(queries, media.key.clone(), media.value.clone(), Some(blocked.clone()))
+    }
+
+    /// This block's keys and values of visual tokens `[B, M, R, E]`: computed once per prompt, used at every step.
+    ///
+    /// # Panics
+    ///
+    /// If `E` is not the block's `d_media`.
+    pub fn media_kv(&self, visual: Tensor<4>) -> MediaKv {
+        let [batch, media, latents, width] = visual.dims();
+        let [d_media, _] = self.attention.key.weight.dims();
+        assert_shape!(visual, [batch, media, latents, d_media]);
+        let (key, value) = self.attention.keys_values(visual.reshape([batch, media * latents, width]));
+        MediaKv { key, value }
+    }
+
+    /// `tanh` of both gates: attention, feed-forward.
+    pub fn gates(&self) -> [f32; 2] {
+        [&self.attention_gate, &self.feed_forward_gate].map(|gate| gate.val().tanh().into_scalar())
+    }
+}
+
+/// A block's keys and values of all visual tokens of a batch.
+#[derive(Debug, Clone)]
+pub struct MediaKv {
+    /// `[B, H, M*R, K]`.
+    pub key: Tensor<4>,
+    /// `[B, H, M*R, K]`.
+    pub value: Tensor<4>,
+}
+
+/// The mask for [`GatedXattnBlock::forward`], the same for all blocks: `[B, 1, L, M*R]`, `true` where blocked.
+pub fn media_mask(layout: &MediaLayout, attention: MediaAttention, visual: &Tensor<4>) -> Tensor<4, Bool> {
+    let [_, media, latents, _] = visual.dims();
+    layout.blocked(attention, media, latents)
+}
+
+fn gate(gate: &Param<Tensor<1>>) -> Tensor<3> {
+    gate.val().tanh().reshape([1, 1, 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+    use flamingo_nn::count_parameters;
+
+    fn config() -> GatedXattnConfig {
+        GatedXattnConfig::paper(8, 2, 6, 1)
+    }
+
+    /// Gates away from zero, where nothing is hidden.
+    fn open(block: GatedXattnBlock) -> GatedXattnBlock {
+        let half = |param: Param<Tensor<1>>| param.map(|gate| gate + 0.5);
+        GatedXattnBlock {
+            attention_gate: half(block.attention_gate),
+            feed_forward_gate: half(block.feed_forward_gate),
+            ..block
+        }
+    }
+
+    fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+        Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+    }
+
+    fn rows(x: Tensor<3>) -> Vec<f32> {
+        x.abs().sum_dim(2).into_data().try_to_vec().unwrap()
+    }
+
+    #[test]
+    fn closed_gates_change_nothing() {
+        let device = Device::flex();
+        let block = config().init(&device);
+        let (text, visual) = (random([2, 3, 8], &device), random([2, 2, 4, 6], &device));
+        let layout = MediaLayout::new(&[0, 1, 2, 1, 1, 1], 2, 3, &device);
+        let mask = media_mask(&layout, MediaAttention::Preceding, &visual);
+        let out = block.forward(text.clone(), &block.media_kv(visual), &mask);
+        assert_eq!(out.into_data(), text.into_data());
+    }
+
+    #[test]
+    fn a_changed_image_moves_only_its_own_segment() {
+        let device = Device::flex();
+        let block = open(config().init(&device));
+        let text = random([1, 6, 8], &device);
+        let visual = random([1, 3, 4, 6], &device);
+        let other = Tensor::cat(
+            vec![
+                visual.clone().slice([0..1, 0..1]),
+                random([1, 1, 4, 6], &device),
+                visual.clone().slice([0..1, 2..3]),
+            ],
+            1,
+        );
+        let layout = MediaLayout::new(&[0, 1, 1, 2, 2, 3], 1, 6, &device);
+        let difference = |attention| {
+            let mask = media_mask(&layout, attention, &visual);
+            let run = |visual: &Tensor<4>| block.attend(text.clone(), &block.media_kv(visual.clone()), &mask);
+            rows(run(&visual) - run(&other)).iter().map(|row| *row > 1e-6).collect::<Vec<bool>>()
+        };
+        assert_eq!(difference(MediaAttention::Preceding), [false, false, false, true, true, false]);
+        assert_eq!(difference(MediaAttention::AllPrevious), [false, false, false, true, true, true]);
+    }
+
+    #[test]
+    fn text_before_the_first_image_sees_nothing_in_either_mode() {
+        let device = Device::flex();
+        let block = open(config().init(&device));
+        let visual = random([1, 1, 4, 6], &device);
+        let layout = MediaLayout::new(&[0, 0, 1], 1, 3, &device);
+        for attention in [MediaAttention::Preceding, MediaAttention::AllPrevious] {
+            let mask = media_mask(&layout, attention, &visual);
+            let seen = rows(block.attend(random([1, 3, 8], &device), &block.media_kv(visual.clone()), &mask));
+            assert_eq!(seen[..2], [0.0, 0.0]);
+            assert!(seen[2] > 0.0);
+        }
+    }
+
+    #[test]
+    fn both_placements_are_the_published_ones() {
+        let paper = GatedXattnConfig { every: 7, ..config() };
+        assert_eq!(paper.layers(80), [0, 7, 14, 21, 28, 35, 42, 49, 56, 63, 70, 77]);
+        let open_flamingo = GatedXattnConfig { every: 4, placement: Placement::Last, ..config() };
+        assert_eq!(open_flamingo.layers(32), [3, 7, 11, 15, 19, 23, 27, 31]);
+    }
+
+    #[test]
+    fn block_sizes_are_the_papers() {
+        // 48.2 M for Flamingo-3B, 696.3 M for 80B, from the formula in the paper's table 4.
+        let count = |d_model, n_heads| {
+            let config = GatedXattnConfig::paper(d_model, n_heads, 1536, 1);
+            (count_parameters(&config.init(&Device::flex())) as f64 / 1e5).round() / 10.0
+        };
+        assert_eq!(count(2048, 16), 48.2);
+        assert_eq!(count(8192, 64), 696.3);
+    }
+}

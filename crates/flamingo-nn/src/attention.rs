@@ -1,0 +1,123 @@
+//! Multi-head attention from any width to any width, without positions.
+//!
+//! Queries come from one sequence and keys and values from another (or the same); the inner width `H*K` is free, as
+//! OpenFlamingo's 8 heads of 64 need. Positions, gates and norms belong to the callers.
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, Device, Tensor, module::attention};
+
+/// Sizes of an [`Attention`].
+#[derive(Debug, Clone)]
+pub struct AttentionConfig {
+    /// Width of the queries' sequence and of the output.
+    pub d_query: usize,
+    /// Width of the keys' and values' sequence.
+    pub d_context: usize,
+    /// Number of heads (H).
+    pub n_heads: usize,
+    /// Width of a head (K).
+    pub d_head: usize,
+    /// Whether all four projections have biases.
+    pub bias: bool,
+}
+
+impl AttentionConfig {
+    /// Creates the projections on `device`.
+    pub fn init(&self, device: &Device) -> Attention {
+        let inner = self.n_heads * self.d_head;
+        let linear = |from, to| LinearConfig::new(from, to).with_bias(self.bias).init(device);
+        Attention {
+            query: linear(self.d_query, inner),
+            key: linear(self.d_context, inner),
+            value: linear(self.d_context, inner),
+            output: linear(inner, self.d_query),
+            n_heads: self.n_heads,
+        }
+    }
+}
+
+/// Multi-head attention with separate query, key, value and output projections.
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// `[d_query, H*K]`.
+    pub query: Linear,
+    /// `[d_context, H*K]`.
+    pub key: Linear,
+    /// `[d_context, H*K]`.
+    pub value: Linear,
+    /// `[H*K, d_query]`.
+    pub output: Linear,
+    n_heads: usize,
+}
+
+impl Attention {
+    /// Attends from `x` to `context`.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[B, L, d_query]`, context: `[B, S, d_context]`
+    /// - blocked: `[B, 1 or H, L, S]`, `true` where attention is blocked; a row that is blocked everywhere gives zero
+    /// - output: `[B, L, d_query]`
+    pub fn forward(&self, x: Tensor<3>, context: Tensor<3>, blocked: Option<Tensor<4, Bool>>) -> Tensor<3> {
+        let (key, value) = self.keys_values(context);
+        self.attend(x, key, value, blocked)
+    }
+
+    /// Keys and values of `context` `[B, S, d_context]`, split into heads: two of `[B, H, S, K]`.
+    pub fn keys_values(&self, context: Tensor<3>) -> (Tensor<4>, Tensor<4>) {
+        let key = split_heads(self.key.forward(context.clone()), self.n_heads);
+        (key, split_heads(self.value.forward(context), self.n_heads))
+    }
+
+    /// Attends from `x` to keys and values that were computed before (see [`Attention::keys_values`]).
+    pub fn attend(
+        &self,
+        x: Tensor<3>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        blocked: Option<Tensor<4, Bool>>,
+    ) -> Tensor<3> {
+        let query = split_heads(self.query.forward(x), self.n_heads);
+        let [batch, heads, len, _] = query.dims();
+        let keys = key.dims()[2];
+        let blocked = blocked.map(|mask| mask.expand([batch, heads, len, keys]));
+        let mixed = attention(query, key, value, blocked, None, AttentionModuleOptions::default());
+        self.output.forward(merge_heads(mixed))
+    }
+}
+
+/// `[B, L, H*K]` to `[B, H, L, K]`.
+pub fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
+    let [batch, len, inner] = x.dims();
+    x.reshape([batch, len, n_heads, inner / n_heads]).swap_dims(1, 2)
+}
+
+/// `[B, H, L, K]` to `[B, L, H*K]`.
+pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, len, d_head] = x.dims();
+    x.swap_dims(1, 2).reshape([batch, len, heads * d_head])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+
+    #[test]
+    fn a_fully_blocked_row_contributes_nothing() {
+        let device = Device::flex();
+        let config = AttentionConfig { d_query: 6, d_context: 5, n_heads: 2, d_head: 4, bias: false };
+        for device in [device.clone(), device.autodiff()] {
+            let attention = config.init(&device);
+            let x = Tensor::random([1, 2, 6], Distribution::Default, &device);
+            let context = Tensor::random([1, 3, 5], Distribution::Default, &device);
+            let blocked = Tensor::<4, Bool>::from_data([[[[true, true, true], [false, true, true]]]], &device);
+            let out = attention.forward(x, context, Some(blocked));
+            let rows: Vec<f32> = out.abs().sum_dim(2).into_data().try_to_vec().unwrap();
+            assert_eq!(rows[0], 0.0);
+            assert!(rows[1] > 0.0);
+        }
+    }
+}
