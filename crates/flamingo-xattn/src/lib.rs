@@ -8,7 +8,7 @@
 //! y = y + tanh(feed_forward_gate) * feed_forward(norm(y))
 //! ```
 //!
-//! Which image a text position sees is phi, a [`MediaLayout`]; a position without an image gets exactly zero from the
+//! Which image a text position sees is phi, a [`MediaLayout`](flamingo_core::MediaLayout); a position without an image gets exactly zero from the
 //! attention (the feed-forward branch still acts on it). The visual tokens are not normalised again here.
 //!
 //! Legend: B batch, L text tokens, M media, R tokens per media, D text width, E visual width.
@@ -16,7 +16,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Bool, Device, Tensor, assert_shape};
-use flamingo_core::{MediaAttention, MediaLayout};
+use flamingo_core::MediaAttention;
 use flamingo_nn::{Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig};
 use serde::{Deserialize, Serialize};
 
@@ -135,10 +135,14 @@ pub struct GatedXattnBlock {
 impl GatedXattnBlock {
     /// # Shapes
     ///
-    /// text `[B, L, D]`, media from [`GatedXattnBlock::media_kv`], blocked from [`media_mask`], to `[B, L, D]`.
+    /// text `[B, L, D]`, media from [`GatedXattnBlock::media_kv`], blocked `[B, 1, L, M*R]` from [`MediaLayout::blocked`](flamingo_core::MediaLayout::blocked), to `[B, L, D]`.
     pub fn forward(&self, text: Tensor<3>, media: &MediaKv, blocked: &Tensor<4, Bool>) -> Tensor<3> {
         let attended = self.attend(text.clone(), media, blocked);
-        let text = text + attended * gate(&self.attention_gate);
+        self.feed(text + attended * gate(&self.attention_gate))
+    }
+
+    /// The gated feed-forward network alone: what the block does to text that sees nothing. `[B, L, D]` to `[B, L, D]`.
+    pub fn feed(&self, text: Tensor<3>) -> Tensor<3> {
         let h = self.feed_forward_norm.forward(text.clone());
         text + self.feed_forward.forward(h) * gate(&self.feed_forward_gate)
     }
@@ -177,12 +181,6 @@ pub struct MediaKv {
     pub value: Tensor<4>,
 }
 
-/// The mask for [`GatedXattnBlock::forward`], the same for all blocks: `[B, 1, L, M*R]`, `true` where blocked.
-pub fn media_mask(layout: &MediaLayout, attention: MediaAttention, visual: &Tensor<4>) -> Tensor<4, Bool> {
-    let [_, media, latents, _] = visual.dims();
-    layout.blocked(attention, media, latents)
-}
-
 fn gate(gate: &Param<Tensor<1>>) -> Tensor<3> {
     gate.val().tanh().reshape([1, 1, 1])
 }
@@ -191,6 +189,7 @@ fn gate(gate: &Param<Tensor<1>>) -> Tensor<3> {
 mod tests {
     use super::*;
     use burn::tensor::Distribution;
+    use flamingo_core::MediaLayout;
     use flamingo_nn::count_parameters;
 
     fn config() -> GatedXattnConfig {
@@ -221,7 +220,7 @@ mod tests {
         let block = config().init(&device);
         let (text, visual) = (random([2, 3, 8], &device), random([2, 2, 4, 6], &device));
         let layout = MediaLayout::new(&[0, 1, 2, 1, 1, 1], 2, 3, &device);
-        let mask = media_mask(&layout, MediaAttention::Preceding, &visual);
+        let mask = layout.blocked(MediaAttention::Preceding, 2, 4);
         let out = block.forward(text.clone(), &block.media_kv(visual), &mask);
         assert_eq!(out.into_data(), text.into_data());
     }
@@ -242,7 +241,7 @@ mod tests {
         );
         let layout = MediaLayout::new(&[0, 1, 1, 2, 2, 3], 1, 6, &device);
         let difference = |attention| {
-            let mask = media_mask(&layout, attention, &visual);
+            let mask = layout.blocked(attention, visual.dims()[1], 4);
             let run = |visual: &Tensor<4>| block.attend(text.clone(), &block.media_kv(visual.clone()), &mask);
             rows(run(&visual) - run(&other)).iter().map(|row| *row > 1e-6).collect::<Vec<bool>>()
         };
@@ -257,7 +256,7 @@ mod tests {
         let visual = random([1, 1, 4, 6], &device);
         let layout = MediaLayout::new(&[0, 0, 1], 1, 3, &device);
         for attention in [MediaAttention::Preceding, MediaAttention::AllPrevious] {
-            let mask = media_mask(&layout, attention, &visual);
+            let mask = layout.blocked(attention, visual.dims()[1], 4);
             let seen = rows(block.attend(random([1, 3, 8], &device), &block.media_kv(visual.clone()), &mask));
             assert_eq!(seen[..2], [0.0, 0.0]);
             assert!(seen[2] > 0.0);

@@ -1,0 +1,69 @@
+//! Everything that can go wrong when a Flamingo is made, loaded, trained or asked.
+
+use std::path::PathBuf;
+
+use flamingo_core::{DeviceError, OverlayError};
+use flamingo_data::DataError;
+use flamingo_train::TrainError;
+use thiserror::Error;
+
+/// The library's error.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FlamingoError {
+    /// No preset of that name.
+    #[error("unknown preset {name:?}: there are {known}{hint}")]
+    UnknownPreset {
+        /// What was asked for.
+        name: String,
+        /// The presets that there are.
+        known: String,
+        /// The nearest, as the end of a sentence.
+        hint: String,
+    },
+    /// Two widths that must be equal are not.
+    #[error("the model's parts do not fit: {left} is {a}, {right} is {b}; make them equal")]
+    Mismatch {
+        /// One width.
+        left: &'static str,
+        /// Its value.
+        a: usize,
+        /// The other width.
+        right: &'static str,
+        /// Its value.
+        b: usize,
+    },
+    /// `xattn.every` is 0.
+    #[error("xattn.every must be at least 1: it is the number of language-model layers per gated block")]
+    NoBlocks,
+    /// A folder that should hold a model or a run does not.
+    #[error("{path}: {message}")]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is missing and what to do.
+        message: String,
+    },
+    /// A stage was asked for before the one that it builds on.
+    #[error("stage {stage} needs {needs}, which {path} does not have; run that stage first")]
+    StageOrder {
+        /// The stage that was asked for.
+        stage: &'static str,
+        /// The stage that it builds on.
+        needs: &'static str,
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// Data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Training, checkpoints, run folders.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Configuration files.
+    #[error(transparent)]
+    Config(#[from] OverlayError),
+    /// Devices.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}

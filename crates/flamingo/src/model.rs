@@ -1,0 +1,176 @@
+//! The whole model: images and text in, next-token scores out.
+//!
+//! ```text
+//! pixels [B,M,F,3,I,I] ─ NFNet (frozen, no graph) ─▶ [B,M,F,P,E] ─ resampler ─▶ [B,M,R,E]
+//!                                                                                │ keys, values per gated block
+//! ids [B,L] ─ embedding ─▶ [B,L,D] ─┬─ gated block, own image only ◀─────────────┘
+//!                                   └▶ frozen block ─▶ … ─▶ [B,L,V]
+//! ```
+
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Int, Tensor};
+use flamingo_core::{Batch, MediaAttention, MediaLayout};
+use flamingo_lm::{Decoder, LayerHook, NoHook};
+use flamingo_resampler::PerceiverResampler;
+use flamingo_vision::NfNet;
+use flamingo_xattn::{GatedXattnBlock, MediaKv};
+
+use crate::config::FlamingoConfig;
+use crate::error::FlamingoError;
+
+/// A Flamingo; see the [module documentation](self).
+#[derive(Module, Debug)]
+pub struct Flamingo {
+    /// Images to features; never trained here.
+    pub vision: NfNet,
+    /// Features to visual tokens.
+    pub resampler: PerceiverResampler,
+    /// One for each layer of `xattn_layers`.
+    pub xattn: Vec<GatedXattnBlock>,
+    /// The language model, of which only the rows of new tokens are trained.
+    pub lm: Decoder,
+    #[module(skip)]
+    xattn_layers: Vec<usize>,
+    #[module(skip)]
+    attention: MediaAttention,
+}
+
+impl FlamingoConfig {
+    /// Creates the model on `device`, with random weights and closed gates; nothing is allocated before it is used.
+    ///
+    /// # Errors
+    ///
+    /// If the parts' widths do not fit each other.
+    pub fn init(&self, device: &Device) -> Result<Flamingo, FlamingoError> {
+        self.validate()?;
+        let xattn_layers = self.xattn.layers(self.lm.n_layers);
+        Ok(Flamingo {
+            vision: self.vision.init(device),
+            resampler: self.resampler.init(device),
+            xattn: xattn_layers.iter().map(|_| self.xattn.init(device)).collect(),
+            lm: self.lm.init(device),
+            xattn_layers,
+            attention: self.xattn.attention,
+        })
+    }
+}
+
+impl Flamingo {
+    /// Ready to train: on the graph device, with vision and language model frozen, but for the new tokens' rows.
+    pub fn frozen_for_training(self) -> Self {
+        let model = self.train();
+        let mut lm = model.lm.no_grad();
+        lm.new_embedding = lm.new_embedding.map(|table| table.set_require_grad(true));
+        Self { vision: model.vision.valid().no_grad(), lm, ..model }
+    }
+
+    /// Next-token scores `[B, L, V]` of a batch.
+    ///
+    /// # Panics
+    ///
+    /// If the batch's shapes do not fit the model's.
+    pub fn forward(&self, batch: &Batch) -> Tensor<3> {
+        self.lm.logits(self.hidden(batch))
+    }
+
+    /// Hidden states `[B, L, D]` behind the last block, from which [`Decoder::logits`] makes scores.
+    pub fn hidden(&self, batch: &Batch) -> Tensor<3> {
+        match &batch.pixels {
+            Some(pixels) => {
+                let media = self.media(self.visual_tokens(pixels.clone()));
+                self.hidden_with(batch.ids.clone(), &self.see(&media, &batch.media))
+            }
+            None => self.hidden_with(batch.ids.clone(), &self.see_nothing()),
+        }
+    }
+
+    /// Hidden states `[B, L, D]` of `ids` `[B, L]`, given what they see.
+    pub fn hidden_with(&self, ids: Tensor<2, Int>, seen: &Seen<'_>) -> Tensor<3> {
+        self.lm.hidden(ids, seen)
+    }
+
+    /// The frozen encoder's features: `[B, M, F, 3, I, I]` to `[B, M, F, P, E]`, without a gradient graph.
+    pub fn features(&self, pixels: Tensor<6>) -> Tensor<5> {
+        let [batch, media, frames, channels, height, width] = pixels.dims();
+        let images = pixels.inner().reshape([batch * media * frames, channels, height, width]);
+        let features = self.vision.features(images);
+        let [_, positions, d_features] = features.dims();
+        features.reshape([batch, media, frames, positions, d_features])
+    }
+
+    /// `[B, M, F, 3, I, I]` to `[B, M, R, E]`.
+    pub fn visual_tokens(&self, pixels: Tensor<6>) -> Tensor<4> {
+        self.resample(self.features(pixels))
+    }
+
+    /// Features `[B, M, F, P, E]` to visual tokens `[B, M, R, E]`, on the resampler's own device.
+    pub fn resample(&self, features: Tensor<5>) -> Tensor<4> {
+        let features = match self.resampler.latents.val().is_autodiff() {
+            true => Tensor::from_inner(features),
+            false => features,
+        };
+        self.resampler.forward(features)
+    }
+
+    /// Keys and values of visual tokens `[B, M, R, E]` for every gated block: computed once, read at every step.
+    pub fn media(&self, visual: Tensor<4>) -> Media {
+        let blocks = self.xattn.iter().map(|block| block.media_kv(visual.clone())).collect();
+        let [_, count, latents, _] = visual.dims();
+        Media { blocks, count, latents }
+    }
+
+    /// What a text whose positions belong to images as `layout` says sees of `media`.
+    pub fn see<'a>(&'a self, media: &'a Media, layout: &MediaLayout) -> Seen<'a> {
+        let blocked = layout.blocked(self.attention, media.count, media.latents);
+        Seen { model: self, media: Some((media, blocked)) }
+    }
+
+    /// For text without any image: the attention adds nothing; the gated feed-forward networks still act.
+    pub fn see_nothing(&self) -> Seen<'_> {
+        Seen { model: self, media: None }
+    }
+
+    /// Scores `[B, L, V]` of the bare language model, as if nothing had been added.
+    pub fn bare_logits(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        self.lm.forward(ids, &NoHook)
+    }
+
+    /// `tanh` of every block's gates: (language-model layer, attention, feed-forward).
+    pub fn gates(&self) -> Vec<(usize, f32, f32)> {
+        let gates = self.xattn.iter().map(GatedXattnBlock::gates);
+        self.xattn_layers.iter().zip(gates).map(|(layer, [attention, ff])| (*layer, attention, ff)).collect()
+    }
+
+    /// The language-model layers that have a gated block before them.
+    pub fn xattn_layers(&self) -> &[usize] {
+        &self.xattn_layers
+    }
+}
+
+/// Images as the gated blocks read them.
+#[derive(Debug, Clone)]
+pub struct Media {
+    blocks: Vec<MediaKv>,
+    count: usize,
+    latents: usize,
+}
+
+/// What a text sees: the hook through which images enter the decoder.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    model: &'a Flamingo,
+    media: Option<(&'a Media, Tensor<4, Bool>)>,
+}
+
+impl LayerHook for Seen<'_> {
+    fn before_layer(&self, layer: usize, hidden: Tensor<3>) -> Tensor<3> {
+        let Ok(index) = self.model.xattn_layers.binary_search(&layer) else {
+            return hidden;
+        };
+        let block = &self.model.xattn[index];
+        match &self.media {
+            Some((media, blocked)) => block.forward(hidden, &media.blocks[index], blocked),
+            None => block.feed(hidden),
+        }
+    }
+}
