@@ -1,2 +1,38 @@
-//! flamingo
-fn main(){}
+//! The `flamingo` command: one file per verb.
+//!
+//! Exit codes: 0 done, 1 anything not listed, 2 wrong usage, 3 data, 4 weights.
+
+mod exit;
+mod verbs;
+
+use clap::{Parser, Subcommand};
+
+/// Train and use Flamingo visual language models.
+#[derive(Debug, Parser)]
+#[command(name = "flamingo", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Train(verbs::train::Args),
+    Caption(verbs::caption::Args),
+    Inspect(verbs::inspect::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Train(args) => verbs::train::run(&args),
+        Verb::Caption(args) => verbs::caption::run(&args),
+        Verb::Inspect(args) => verbs::inspect::run(&args),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit::code(&error)
+        }
+    }
+}

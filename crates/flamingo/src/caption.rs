@@ -1,12 +1,40 @@
 //! Captions: what the model says of one image after `<BOS><image>`, token by token, the likeliest first.
 
+use std::path::Path;
+
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use flamingo_core::MediaLayout;
 use flamingo_data::TextTokenizer;
 use serde::Serialize;
 
+use crate::error::FlamingoError;
+use crate::folder::Pretrained;
 use crate::model::Flamingo;
+use crate::pixels::to_pixels;
+
+/// Longest caption of [`caption_files`], in tokens.
+const MAX_TOKENS: usize = 32;
+
+/// Greedy captions of image files, in their order.
+///
+/// # Errors
+///
+/// If a file cannot be read or is no image; nothing is captioned then.
+pub fn caption_files(
+    pretrained: &Pretrained,
+    files: &[impl AsRef<Path>],
+    device: &Device,
+) -> Result<Vec<Caption>, FlamingoError> {
+    let Pretrained { model, config, tokenizer } = pretrained;
+    let pictures = files.iter().map(flamingo_data::image::open).collect::<Result<Vec<_>, _>>()?;
+    let of_chunk = |chunk: &[image::RgbaImage]| {
+        let visual = model.visual_tokens(to_pixels(chunk.iter(), &config.preprocess, device));
+        greedy_captions(model, tokenizer, visual, MAX_TOKENS)
+    };
+    const BATCH: usize = 32;
+    Ok(pictures.chunks(BATCH).flat_map(of_chunk).collect())
+}
 
 /// A generated text.
 #[derive(Debug, Clone, PartialEq, Serialize)]

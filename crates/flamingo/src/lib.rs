@@ -1,1 +1,50 @@
-//! flamingo
+//! Flamingo: a visual language model of a frozen vision encoder and a frozen language model, joined by a Perceiver
+//! Resampler and tanh-gated cross-attention (Alayrac et al. 2022, <https://arxiv.org/abs/2204.14198>).
+//!
+//! This crate wires the parts together and is the door for users; the parts are crates of their own, re-exported as
+//! modules.
+//!
+//! ```no_run
+//! use flamingo::{DeviceSpec, Pretrained, caption_files};
+//!
+//! let device = "auto".parse::<DeviceSpec>()?.resolve()?;
+//! let pretrained = Pretrained::load("runs/first-light", &device)?;
+//! for caption in caption_files(&pretrained, &["cat.png"], &device)? {
+//!     println!("{} ({:.2})", caption.text, caption.logprob);
+//! }
+//! # Ok::<(), flamingo::FlamingoError>(())
+//! ```
+//!
+//! # Features
+//!
+//! Each switches on a Burn backend; several at once are fine, and [`DeviceSpec`] picks one at run time: `flex` (CPU,
+//! the default), `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`.
+
+pub mod caption;
+pub mod config;
+pub mod error;
+pub mod folder;
+pub mod inspect;
+pub mod loss;
+pub mod model;
+mod pixels;
+pub mod run;
+pub mod stages;
+
+pub use caption::{Caption, caption_files, greedy_captions};
+pub use config::{FlamingoConfig, Preset};
+pub use error::FlamingoError;
+pub use folder::Pretrained;
+pub use inspect::Summary;
+pub use model::{Flamingo, Media, Seen};
+
+pub use flamingo_core::{Batch, DeviceSpec, HostBatch, MediaAttention, MediaLayout, overlay};
+
+pub use flamingo_core as core;
+pub use flamingo_data as data;
+pub use flamingo_lm as lm;
+pub use flamingo_nn as nn;
+pub use flamingo_resampler as resampler;
+pub use flamingo_train as train;
+pub use flamingo_vision as vision;
+pub use flamingo_xattn as xattn;

@@ -1,0 +1,24 @@
+//! Exit codes by kind of error, for scripts.
+
+use std::process::ExitCode;
+
+use flamingo::FlamingoError;
+use flamingo::train::TrainError;
+
+/// The code for an error that a verb returned.
+pub fn code(error: &anyhow::Error) -> ExitCode {
+    let Some(error) = error.downcast_ref::<FlamingoError>() else {
+        return ExitCode::from(1);
+    };
+    ExitCode::from(match error {
+        FlamingoError::UnknownPreset { .. }
+        | FlamingoError::Mismatch { .. }
+        | FlamingoError::NoBlocks
+        | FlamingoError::Config(_)
+        | FlamingoError::Device(_)
+        | FlamingoError::Train(TrainError::RunExists { .. } | TrainError::Config { .. }) => 2,
+        FlamingoError::Data(_) => 3,
+        FlamingoError::Folder { .. } | FlamingoError::Train(_) => 4,
+        _ => 1,
+    })
+}

@@ -1,0 +1,43 @@
+//! `flamingo caption`: one line for each image.
+
+use std::path::PathBuf;
+
+use flamingo::{DeviceSpec, FlamingoError, Pretrained, caption_files};
+use serde_json::json;
+
+/// Print a caption for each image, one a line
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model folder or a finished run's folder
+    #[arg(long, value_name = "DIR", default_value = "runs/first-light")]
+    model: PathBuf,
+    /// Where to compute: auto, flex, wgpu[:N], vulkan[:N], metal[:N], cuda[:N], rocm[:N]
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Print a list of {"image", "caption", "logprob"}
+    #[arg(long)]
+    json: bool,
+    /// Image files
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let device = args.device.parse::<DeviceSpec>().and_then(DeviceSpec::resolve).map_err(FlamingoError::from)?;
+    let pretrained = Pretrained::load(&args.model, &device)?;
+    let captions = caption_files(&pretrained, &args.images, &device)?;
+    if args.json {
+        let list: Vec<_> = args
+            .images
+            .iter()
+            .zip(&captions)
+            .map(|(image, caption)| json!({ "image": image, "caption": caption.text, "logprob": caption.logprob }))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&list)?);
+    } else {
+        for caption in &captions {
+            println!("{}", caption.text);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! One file per verb: its flags, and what it does with the library.
+
+pub mod caption;
+pub mod inspect;
+pub mod train;

@@ -1,0 +1,200 @@
+//! Does the image matter? Each split's captions with the right image, with another one, and with none.
+
+use burn::tensor::{Device, Tensor};
+use flamingo_core::HostBatch;
+use flamingo_data::{ConceptSet, ImageTransform, Sequence, Split, TextTokenizer, collate, sequence};
+use flamingo_vision::ContrastiveModel;
+use serde::{Deserialize, Serialize};
+
+use super::config::RunConfig;
+use super::sample;
+use crate::caption::{Caption, greedy_captions};
+use crate::folder::Pretrained;
+use crate::loss::token_log_probs;
+use crate::model::Flamingo;
+use crate::pixels::{no_randomness, to_pixels};
+use crate::stages::contrastive::TextBatch;
+
+/// Images evaluated at once.
+const BATCH: usize = 50;
+
+/// The figures of one split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitScores {
+    /// Pictures looked at.
+    pub n: usize,
+    /// Mean negative log-likelihood of a caption token (nats), given the right picture.
+    pub nll_right: f64,
+    /// The same, given another concept's picture.
+    pub nll_shuffled: f64,
+    /// The same, given no picture.
+    pub nll_no_image: f64,
+    /// Share of greedy captions that are exactly the name.
+    pub exact_right: f64,
+    /// The same, with another concept's picture (and this one's name).
+    pub exact_shuffled: f64,
+    /// Share of pictures whose own name is the nearest among all `n` in the contrastive space.
+    pub retrieval_r1: f64,
+    /// That of guessing.
+    pub retrieval_chance: f64,
+}
+
+/// Scores and captions of the three splits.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// In the order of [`SPLITS`].
+    pub splits: Vec<SplitEvaluation>,
+}
+
+/// One split's.
+#[derive(Debug, Clone)]
+pub struct SplitEvaluation {
+    /// As in `report.json`.
+    pub name: &'static str,
+    /// The figures.
+    pub scores: SplitScores,
+    /// The pictures, as indices into the set.
+    pub images: Vec<usize>,
+    /// Their greedy captions.
+    pub captions: Vec<Caption>,
+}
+
+/// The splits and their names in `report.json`.
+pub const SPLITS: [(Split, &str); 3] = [
+    (Split::Train, "train_images"),
+    (Split::HeldoutImages, "heldout_images"),
+    (Split::HeldoutConcepts, "heldout_concepts"),
+];
+
+impl Evaluation {
+    pub(super) fn run(
+        config: &RunConfig,
+        set: &ConceptSet,
+        contrastive: &ContrastiveModel,
+        pretrained: &Pretrained,
+        device: &Device,
+    ) -> Self {
+        let evaluator = Evaluator { config, set, contrastive, pretrained, device };
+        let splits = SPLITS.into_iter().map(|(split, name)| evaluator.split(split, name)).collect();
+        Self { splits }
+    }
+}
+
+struct Evaluator<'a> {
+    config: &'a RunConfig,
+    set: &'a ConceptSet,
+    contrastive: &'a ContrastiveModel,
+    pretrained: &'a Pretrained,
+    device: &'a Device,
+}
+
+impl Evaluator<'_> {
+    fn split(&self, split: Split, name: &'static str) -> SplitEvaluation {
+        let images = sample(self.set, split, self.config.evaluation.samples);
+        // Half-way round: another concept, as no concept has so many pictures.
+        let half = images.len() / 2;
+        let shuffled: Vec<usize> = (0..images.len()).map(|index| images[(index + half) % images.len()]).collect();
+        let captions = self.captions(&images);
+        let shuffled_captions = self.captions(&shuffled);
+        let exact = |captions: &[Caption]| {
+            let right = captions.iter().zip(&images).filter(|(caption, image)| caption.text == self.name(**image));
+            right.count() as f64 / images.len().max(1) as f64
+        };
+        let scores = SplitScores {
+            n: images.len(),
+            nll_right: self.nll(&images, Some(&images)),
+            nll_shuffled: self.nll(&images, Some(&shuffled)),
+            nll_no_image: self.nll(&images, None),
+            exact_right: exact(&captions),
+            exact_shuffled: exact(&shuffled_captions),
+            retrieval_r1: self.retrieval(&images),
+            retrieval_chance: 1.0 / images.len().max(1) as f64,
+        };
+        SplitEvaluation { name, scores, images, captions }
+    }
+
+    fn captions(&self, images: &[usize]) -> Vec<Caption> {
+        let Pretrained { model, tokenizer, .. } = self.pretrained;
+        let of_chunk = |chunk: &[usize]| {
+            let visual = model.visual_tokens(self.pixels(chunk));
+            greedy_captions(model, tokenizer, visual, self.config.evaluation.max_tokens)
+        };
+        images.chunks(BATCH).flat_map(of_chunk).collect()
+    }
+
+    /// Mean over all tokens of the captions of `named`, `<EOC>` included, while seeing `seen`.
+    fn nll(&self, named: &[usize], seen: Option<&[usize]>) -> f64 {
+        let Pretrained { model, tokenizer, .. } = self.pretrained;
+        let (mut total, mut tokens) = (0.0, 0.0);
+        for start in (0..named.len()).step_by(BATCH) {
+            let range = start..(start + BATCH).min(named.len());
+            let rows: Vec<Sequence> = range
+                .map(|index| caption_row(self.name(named[index]), seen.map(|seen| seen[index]), tokenizer))
+                .collect();
+            let batch = self.collate(&rows);
+            let weights: Vec<f32> = batch.loss_weights.clone();
+            let [sum, count] = caption_nll(model, &batch, &weights, self.device);
+            total += sum;
+            tokens += count;
+        }
+        total / f64::max(tokens, 1.0)
+    }
+
+    fn retrieval(&self, images: &[usize]) -> f64 {
+        let tokenizer = &self.pretrained.tokenizer;
+        let names: Vec<Vec<u32>> = images.iter().map(|image| tokenizer.encode(self.name(*image))).collect();
+        let max_len = self.config.contrastive.towers.text.max_len;
+        let (ids, present) = TextBatch::new(&names, max_len).to_device(self.device);
+        let texts = self.contrastive.embed_texts(ids, present);
+        let embed = |chunk: &[usize]| {
+            let pixels = self.pixels(chunk);
+            let [n, _, _, channels, height, width] = pixels.dims();
+            self.contrastive.embed_images(pixels.reshape([n, channels, height, width]))
+        };
+        let embedded = Tensor::cat(images.chunks(BATCH).map(embed).collect(), 0);
+        let nearest: Vec<usize> = embedded.matmul(texts.transpose()).argmax(1).into_data().iter::<usize>().collect();
+        let right = nearest.iter().enumerate().filter(|(index, found)| index == *found).count();
+        right as f64 / images.len().max(1) as f64
+    }
+
+    /// `[N, 1, 1, 3, I, I]`.
+    fn pixels(&self, images: &[usize]) -> Tensor<6> {
+        let pictures = images.iter().map(|image| &self.set.images()[*image].image);
+        to_pixels(pictures, &self.config.model.preprocess, self.device)
+    }
+
+    fn collate(&self, rows: &[Sequence]) -> HostBatch {
+        let transform = ImageTransform::eval(self.config.model.preprocess.clone());
+        let pad = self.pretrained.tokenizer.special().pad;
+        collate(rows, 1, transform.spec.size, pad, |image, _, out| {
+            transform.apply(&self.set.images()[image].image, &mut no_randomness(), out);
+        })
+    }
+
+    fn name(&self, image: usize) -> &str {
+        &self.set.images()[image].name
+    }
+}
+
+/// `<BOS><image>name<EOC><EOS>`, or without the image; only the name and its `<EOC>` count.
+fn caption_row(name: &str, seen: Option<usize>, tokenizer: &TextTokenizer) -> Sequence {
+    let special = tokenizer.special();
+    let mut row = sequence::caption(seen, name, tokenizer);
+    for (id, weight) in row.ids.iter().zip(&mut row.loss_weights) {
+        if *id == special.eos {
+            *weight = 0.0;
+        }
+    }
+    row
+}
+
+/// Sum of the weighted negative log-likelihoods, and of the weights.
+fn caption_nll(model: &Flamingo, batch: &HostBatch, weights: &[f32], device: &Device) -> [f64; 2] {
+    let on_device = batch.to_device(device);
+    let hidden = model.hidden(&on_device);
+    let log_probs: Vec<f32> = token_log_probs(&model.lm, hidden, on_device.ids).into_data().iter().collect();
+    let targets = weights.chunks(batch.len).flat_map(|row| &row[1..]);
+    log_probs.iter().zip(targets).fold([0.0, 0.0], |[sum, count], (log_prob, weight)| {
+        [sum - f64::from(log_prob * weight), count + f64::from(*weight)]
+    })
+}

@@ -1,0 +1,303 @@
+//! A whole training run: three stages, each resumable, then the report.
+//!
+//! ```text
+//! runs/NAME/config.json            everything the run was told
+//!           tokenizer.json         made from the training text
+//!           metrics.jsonl          one record every few updates
+//!           contrastive.safetensors, language.safetensors    finished towers
+//!           checkpoints/STAGE/     of the stage in progress
+//!           model.safetensors, model.json, report.json, report.html
+//! ```
+
+mod config;
+mod evaluate;
+mod report;
+
+pub use config::{ContrastiveStage, DataConfig, EvaluationConfig, FlamingoStage, LanguageStage, RunConfig};
+pub use evaluate::{SplitScores, Evaluation};
+pub use report::{Report, StageTime};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use flamingo_core::seed::{derive, word};
+use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, Split, TextTokenizer, list_shards};
+use flamingo_lm::Decoder;
+use flamingo_train::{
+    BatchStream, Existing, Indexed, JsonlSink, Objective, RunDir, TrainConfig, Trainer, load_module, save_module,
+};
+use flamingo_vision::ContrastiveModel;
+use serde::{Deserialize, Serialize};
+
+use crate::error::FlamingoError;
+use crate::folder::{Pretrained, TOKENIZER, read_json, write_json};
+use crate::model::Flamingo;
+use crate::stages::Stage;
+use crate::stages::contrastive::{ContrastiveObjective, PairSampler};
+use crate::stages::flamingo::{CaptionSampler, FlamingoObjective, PageSampler, Sampling};
+use crate::stages::language::{LanguageObjective, TextSampler};
+
+/// What a run is asked to do.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What to train and how.
+    pub config: RunConfig,
+    /// Whether the folder may hold a run already.
+    pub existing: Existing,
+    /// The last stage to do; later ones are left for a resumption.
+    pub until: Stage,
+    /// A run whose finished towers are taken over instead of being trained again.
+    pub towers_from: Option<PathBuf>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// All was done.
+    Finished(Box<Report>),
+    /// It was asked to stop, or to do only some stages; it can be resumed.
+    Paused {
+        /// The stage that is next, or not yet finished.
+        stage: Stage,
+    },
+}
+
+/// Trains, or goes on with, a run.
+///
+/// `device` is without a gradient graph; `stop` is looked at after every update.
+///
+/// # Errors
+///
+/// On anything wrong with the configuration, the data or the folder; what was finished before stays.
+pub fn train(request: &RunRequest, device: &Device, stop: &AtomicBool) -> Result<RunEnd, FlamingoError> {
+    Run::open(request, device)?.go(request, stop)
+}
+
+/// Seconds that a finished stage took, beside its weights.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Finished {
+    seconds: f64,
+}
+
+struct Run {
+    dir: RunDir,
+    config: RunConfig,
+    device: Device,
+    set: Arc<ConceptSet>,
+    composer: Arc<PageComposer>,
+    tokenizer: Arc<TextTokenizer>,
+}
+
+impl Run {
+    /// Checks everything that can be checked before anything is written.
+    fn open(request: &RunRequest, device: &Device) -> Result<Self, FlamingoError> {
+        let config = request.config.clone();
+        config.model.validate()?;
+        let shards = config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
+        let set = Arc::new(ConceptSet::load(&shards)?);
+        let composer = Arc::new(PageComposer::new(&set, config.data.pages.clone()));
+
+        let dir = RunDir::create(&request.folder, request.existing)?;
+        let written = dir.join("config.json");
+        if written.is_file() {
+            let before: RunConfig = read_json(&written)?;
+            if before != config {
+                return Err(FlamingoError::Folder {
+                    path: written,
+                    message: "the run was started with another configuration; give the same one, or another --name"
+                        .to_owned(),
+                });
+            }
+        }
+        let tokenizer = match dir.join(TOKENIZER) {
+            file if file.is_file() => TextTokenizer::load(&file)?,
+            file => {
+                let tokenizer = TextTokenizer::train(composer.corpus().iter(), config.model.lm.vocab)?;
+                tokenizer.save(&file)?;
+                tokenizer
+            }
+        };
+        write_json(&written, &config)?;
+        let run = Self { dir, config, device: device.clone(), set, composer, tokenizer: Arc::new(tokenizer) };
+        if let Some(other) = &request.towers_from {
+            run.take_towers(other)?;
+        }
+        Ok(run)
+    }
+
+    fn go(&self, request: &RunRequest, stop: &AtomicBool) -> Result<RunEnd, FlamingoError> {
+        let Some(contrastive) = self.contrastive(stop)? else {
+            return Ok(RunEnd::Paused { stage: Stage::Contrastive });
+        };
+        if request.until == Stage::Contrastive {
+            return Ok(RunEnd::Paused { stage: Stage::Language });
+        }
+        let Some(lm) = self.language(stop)? else {
+            return Ok(RunEnd::Paused { stage: Stage::Language });
+        };
+        if request.until == Stage::Language {
+            return Ok(RunEnd::Paused { stage: Stage::Flamingo });
+        }
+        let Some(model) = self.flamingo(&contrastive, lm, stop)? else {
+            return Ok(RunEnd::Paused { stage: Stage::Flamingo });
+        };
+        let pretrained =
+            Pretrained { model, config: self.config.model.clone(), tokenizer: (*self.tokenizer).clone() };
+        pretrained.save(self.dir.path())?;
+        Ok(RunEnd::Finished(Box::new(self.report(&contrastive, &pretrained)?)))
+    }
+
+    fn contrastive(&self, stop: &AtomicBool) -> Result<Option<ContrastiveModel>, FlamingoError> {
+        let stage = &self.config.contrastive;
+        let fresh = self.seeded(Stage::Contrastive, || stage.towers.init(&self.config.model.vision, &self.device));
+        let sampler = PairSampler::new(
+            self.set.clone(),
+            self.tokenizer.clone(),
+            ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
+            [stage.batch, stage.towers.text.max_len],
+            self.stream_seed("pairs"),
+        );
+        let objective =
+            ContrastiveObjective { device: self.graph_device(), label_smoothing: stage.towers.label_smoothing };
+        self.stage(Stage::Contrastive, &stage.train, &objective, fresh, vec![stream(move |k| sampler.batch(k))], stop)
+    }
+
+    fn language(&self, stop: &AtomicBool) -> Result<Option<Decoder>, FlamingoError> {
+        let stage = &self.config.language;
+        let fresh = self.seeded(Stage::Language, || self.config.model.lm.init(&self.device));
+        let sampler = TextSampler {
+            composer: self.composer.clone(),
+            tokenizer: self.tokenizer.clone(),
+            spec: stage.sequence.clone(),
+            batch: stage.batch,
+            seed: self.stream_seed("text"),
+        };
+        let objective = LanguageObjective { device: self.graph_device() };
+        self.stage(Stage::Language, &stage.train, &objective, fresh, vec![stream(move |k| sampler.batch(k))], stop)
+    }
+
+    fn flamingo(
+        &self,
+        contrastive: &ContrastiveModel,
+        lm: Decoder,
+        stop: &AtomicBool,
+    ) -> Result<Option<Flamingo>, FlamingoError> {
+        let stage = &self.config.flamingo;
+        let fresh = self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
+        let fresh = Flamingo { vision: contrastive.vision.clone(), lm, ..fresh };
+        let sampling = |batch, source| Sampling {
+            set: self.set.clone(),
+            tokenizer: self.tokenizer.clone(),
+            transform: ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
+            spec: stage.sequence.clone(),
+            batch,
+            seed: self.stream_seed(source),
+        };
+        let pages =
+            PageSampler { sampling: sampling(stage.pages_batch, "pages"), composer: self.composer.clone() };
+        let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
+        let streams = vec![stream(move |k| pages.batch(k)), stream(move |k| captions.batch(k))];
+        let objective = FlamingoObjective { device: self.graph_device() };
+        self.stage(Stage::Flamingo, &stage.train, &objective, fresh.frozen_for_training(), streams, stop)
+    }
+
+    /// Trains one stage, or loads it if it is finished; `None` if it was stopped. The result has no gradient graph.
+    fn stage<O: Objective>(
+        &self,
+        stage: Stage,
+        config: &TrainConfig,
+        objective: &O,
+        fresh: O::Model,
+        mut streams: Vec<Box<dyn BatchStream<Batch = O::Batch>>>,
+        stop: &AtomicBool,
+    ) -> Result<Option<O::Model>, FlamingoError> {
+        let weights = self.dir.join(format!("{stage}.safetensors"));
+        if self.finished_file(stage).is_file() {
+            return Ok(Some(load_module(fresh.valid(), &weights)?));
+        }
+        let trainer = Trainer {
+            stage: stage.name().to_owned(),
+            config: TrainConfig { seed: derive(self.config.seed, [word(stage.name())]), ..config.clone() },
+            checkpoints: self.dir.join("checkpoints").join(stage.name()),
+        };
+        let mut sink = JsonlSink::new(self.metrics_file());
+        let model = if stage == Stage::Flamingo { fresh } else { fresh.train() };
+        let outcome = trainer.fit(objective, model, &mut streams, &mut sink, stop)?;
+        if !outcome.finished {
+            return Ok(None);
+        }
+        let model = outcome.model.valid();
+        save_module(&model, &weights)?;
+        write_json(&self.finished_file(stage), &Finished { seconds: outcome.seconds })?;
+        Ok(Some(model))
+    }
+
+    fn report(&self, contrastive: &ContrastiveModel, pretrained: &Pretrained) -> Result<Report, FlamingoError> {
+        let evaluation = Evaluation::run(&self.config, &self.set, contrastive, pretrained, &self.device);
+        let seconds = |stage| Ok(StageTime { seconds: read_json::<Finished>(&self.finished_file(stage))?.seconds });
+        let stages = Stage::ALL.into_iter().map(|stage| Ok((stage.name().to_owned(), seconds(stage)?)));
+        let report = Report::new(&self.config, stages.collect::<Result<_, FlamingoError>>()?, evaluation)?;
+        report.write(&self.dir, &self.set, &JsonlSink::read(&self.metrics_file())?)?;
+        Ok(report)
+    }
+
+    /// Copies the towers that `other` has finished and this run has not.
+    fn take_towers(&self, other: &std::path::Path) -> Result<(), FlamingoError> {
+        for stage in [Stage::Contrastive, Stage::Language] {
+            let finished = format!("{stage}.json");
+            if self.dir.join(&finished).is_file() {
+                continue;
+            }
+            // The time goes last: it marks the stage as finished.
+            for name in [format!("{stage}.safetensors"), finished] {
+                let from = other.join(&name);
+                std::fs::copy(&from, self.dir.join(&name)).map_err(|error| FlamingoError::Folder {
+                    path: from,
+                    message: format!("cannot take over the {stage} stage: {error}"),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finished_file(&self, stage: Stage) -> PathBuf {
+        self.dir.join(format!("{stage}.json"))
+    }
+
+    fn metrics_file(&self) -> PathBuf {
+        self.dir.join("metrics.jsonl")
+    }
+
+    fn graph_device(&self) -> Device {
+        self.device.clone().autodiff()
+    }
+
+    fn stream_seed(&self, source: &str) -> u64 {
+        derive(self.config.seed, [word(source)])
+    }
+
+    /// Random weights that depend on the seed and the stage alone.
+    fn seeded<M>(&self, stage: Stage, init: impl FnOnce() -> M) -> M {
+        self.device.seed(derive(self.config.seed, [word("weights"), word(stage.name())]));
+        init()
+    }
+}
+
+fn stream<B: Send + 'static>(
+    make: impl Fn(u64) -> B + Send + Sync + 'static,
+) -> Box<dyn BatchStream<Batch = B>> {
+    const AHEAD: usize = 2;
+    Box::new(Indexed::new(AHEAD, move |index| Ok::<B, std::convert::Infallible>(make(index))))
+}
+
+/// The pictures of a split that an evaluation looks at: spread evenly over the split, at most `most`.
+pub(crate) fn sample(set: &ConceptSet, split: Split, most: usize) -> Vec<usize> {
+    let all = set.split(split);
+    let count = most.min(all.len());
+    (0..count).map(|index| all[index * all.len() / count]).collect()
+}

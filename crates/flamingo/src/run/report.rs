@@ -1,0 +1,205 @@
+//! The report of a run: `report.json` for programs, `report.html` for people, a short table for the console.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Cursor;
+
+use flamingo_data::ConceptSet;
+use flamingo_train::report::{Card, ChartSpec, ReportPage, Series};
+use flamingo_train::{MetricRecord, RunDir, write_atomic};
+use image::{ImageFormat, RgbaImage, imageops};
+use serde::{Deserialize, Serialize};
+
+use super::config::RunConfig;
+use super::evaluate::{Evaluation, SplitEvaluation, SplitScores};
+use crate::error::FlamingoError;
+use crate::folder::write_json;
+use crate::inspect::Summary;
+use crate::stages::Stage;
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+pub struct Report {
+    figures: Figures,
+    evaluation: Evaluation,
+    shown: usize,
+}
+
+/// `report.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Figures {
+    seed: u64,
+    stages: BTreeMap<String, StageTime>,
+    params: Params,
+    #[serde(flatten)]
+    splits: BTreeMap<String, SplitScores>,
+}
+
+/// What a stage took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StageTime {
+    /// Seconds of training, without start-up.
+    pub seconds: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Params {
+    trained: usize,
+    frozen: usize,
+}
+
+impl Report {
+    pub(super) fn new(
+        config: &RunConfig,
+        stages: BTreeMap<String, StageTime>,
+        evaluation: Evaluation,
+    ) -> Result<Self, FlamingoError> {
+        let summary = Summary::new("run", &config.model, None)?;
+        let splits = evaluation.splits.iter().map(|split| (split.name.to_owned(), split.scores.clone())).collect();
+        let params = Params { trained: summary.trained, frozen: summary.frozen };
+        let figures = Figures { seed: config.seed, stages, params, splits };
+        Ok(Self { figures, evaluation, shown: config.evaluation.shown })
+    }
+
+    /// Writes `report.json` and `report.html`.
+    pub(super) fn write(
+        &self,
+        dir: &RunDir,
+        set: &ConceptSet,
+        metrics: &[MetricRecord],
+    ) -> Result<(), FlamingoError> {
+        write_json(&dir.join("report.json"), &self.figures)?;
+        Ok(write_atomic(&dir.join("report.html"), self.page(set, metrics).as_bytes())?)
+    }
+
+    fn page(&self, set: &ConceptSet, metrics: &[MetricRecord]) -> String {
+        let mut page = ReportPage::new("Flamingo run");
+        page.section(
+            "Does the image matter?",
+            "Captions of pictures with the right image, with another concept's image, and with none. Negative \
+             log-likelihoods are means over caption tokens, in nats; exact is the share of greedy captions that are \
+             exactly the name; R@1 is contrastive image-to-text retrieval among all names of the row.",
+        );
+        page.table(&HEADERS, &self.rows());
+        page.section("Held-out images", "Known concepts, in a drawing style in which they were never seen.");
+        page.gallery(&self.cards("heldout_images", set));
+        page.section("Held-out concepts", "Concepts that were never seen in any style.");
+        page.gallery(&self.cards("heldout_concepts", set));
+        page.section("Loss", "Each stage's sources, as recorded during training.");
+        for stage in Stage::ALL {
+            page.line_chart(loss_chart(stage, metrics));
+        }
+        page.section("Gates", "tanh of the gates of each gated block (figure 6 of the paper); both start at 0.");
+        for (title, prefix) in [("Attention gates", "gate.attention."), ("Feed-forward gates", "gate.ff.")] {
+            page.line_chart(gate_chart(title, prefix, metrics));
+        }
+        page.section("Time and size", "");
+        let seconds = self.figures.stages.iter().map(|(name, stage)| vec![name.clone(), format!("{:.0}", stage.seconds)]);
+        page.table(&["stage", "seconds"], &seconds.collect::<Vec<_>>());
+        let Params { trained, frozen } = self.figures.params;
+        page.table(
+            &["parameters", "count"],
+            &[vec!["trained".into(), trained.to_string()], vec!["frozen".into(), frozen.to_string()]],
+        );
+        page.finish()
+    }
+
+    fn cards(&self, split: &str, set: &ConceptSet) -> Vec<Card> {
+        let Some(split) = self.evaluation.splits.iter().find(|candidate| candidate.name == split) else {
+            return Vec::new();
+        };
+        split.images.iter().zip(&split.captions).take(self.shown).map(|(image, caption)| {
+            let picture = &set.images()[*image];
+            Card {
+                png: png(&picture.image),
+                title: picture.name.clone(),
+                lines: vec![
+                    ("says".to_owned(), caption.text.clone()),
+                    ("style".to_owned(), picture.style.clone()),
+                ],
+                good: Some(caption.text == picture.name),
+            }
+        }).collect()
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let row = |SplitEvaluation { name, scores, .. }: &SplitEvaluation| {
+            let nats = |value: f64| format!("{value:.2}");
+            let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+            vec![
+                name.replace('_', " "),
+                scores.n.to_string(),
+                nats(scores.nll_right),
+                nats(scores.nll_shuffled),
+                nats(scores.nll_no_image),
+                percent(scores.exact_right),
+                percent(scores.exact_shuffled),
+                percent(scores.retrieval_r1),
+                percent(scores.retrieval_chance),
+            ]
+        };
+        self.evaluation.splits.iter().map(row).collect()
+    }
+}
+
+const HEADERS: [&str; 9] =
+    ["", "n", "NLL right", "shuffled", "no image", "exact right", "shuffled", "R@1", "chance"];
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |cells: &[String]| {
+            let columns = cells.iter().enumerate().map(|(index, cell)| match index {
+                0 => format!("{cell:<18}"),
+                1 => format!("{cell:>4}"),
+                _ => format!("{cell:>12}"),
+            });
+            columns.collect::<String>()
+        };
+        writeln!(f, "{}", line(&HEADERS.map(str::to_owned)))?;
+        for row in self.rows() {
+            writeln!(f, "{}", line(&row))?;
+        }
+        let times = self.figures.stages.iter().map(|(name, stage)| format!("{name} {:.0} s", stage.seconds));
+        writeln!(f, "\n{}", times.collect::<Vec<_>>().join(", "))
+    }
+}
+
+fn loss_chart(stage: Stage, metrics: &[MetricRecord]) -> ChartSpec {
+    let of_stage: Vec<&MetricRecord> = metrics.iter().filter(|record| record.stage == stage.name()).collect();
+    chart(&format!("{stage}: loss"), &of_stage, |record| record.losses.iter().map(|(name, loss)| (name.clone(), *loss)).collect())
+}
+
+fn gate_chart(title: &str, prefix: &str, metrics: &[MetricRecord]) -> ChartSpec {
+    let records: Vec<&MetricRecord> = metrics.iter().collect();
+    chart(title, &records, |record| {
+        let layer = |(name, value): (&String, &f64)| Some((format!("layer {}", name.strip_prefix(prefix)?), *value));
+        record.probes.iter().filter_map(layer).collect()
+    })
+}
+
+/// One line for each name that `values` gives, over the steps.
+fn chart(title: &str, records: &[&MetricRecord], values: impl Fn(&MetricRecord) -> Vec<(String, f64)>) -> ChartSpec {
+    let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for record in records {
+        for (name, value) in values(record) {
+            lines.entry(name).or_default().push((record.step as f64, value));
+        }
+    }
+    ChartSpec {
+        title: title.to_owned(),
+        x_label: "update".to_owned(),
+        y_label: String::new(),
+        series: lines.into_iter().map(|(name, points)| Series { name, points }).collect(),
+        log_y: false,
+    }
+}
+
+/// The picture on white, as a PNG file.
+fn png(picture: &RgbaImage) -> Vec<u8> {
+    let mut paper = RgbaImage::from_pixel(picture.width(), picture.height(), image::Rgba([255; 4]));
+    imageops::overlay(&mut paper, picture, 0, 0);
+    let mut file = Cursor::new(Vec::new());
+    // Writing into memory a picture that was just made cannot fail.
+    let _ = paper.write_to(&mut file, ImageFormat::Png);
+    file.into_inner()
+}

@@ -1,0 +1,139 @@
+//! Stage 3: joining the frozen towers (paper, section 2.4).
+//!
+//! At every update each dataset gives one batch, here interleaved pages and image-text pairs; their negative
+//! log-likelihoods, weighted by lambda, add up in the gradients.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use flamingo_core::HostBatch;
+use flamingo_core::seed::derive;
+use flamingo_data::{
+    ConceptSet, ImageTransform, PageComposer, Sequence, SequenceSpec, Split, TextTokenizer, collate, sequence,
+};
+use flamingo_train::{LossOutput, Objective};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::loss::weighted_nll;
+use crate::model::Flamingo;
+
+/// What both samplers need.
+#[derive(Debug, Clone)]
+pub struct Sampling {
+    /// The pictures.
+    pub set: Arc<ConceptSet>,
+    /// Cuts text into tokens.
+    pub tokenizer: Arc<TextTokenizer>,
+    /// Pictures to pixels.
+    pub transform: ImageTransform,
+    /// The sequences' rules.
+    pub spec: SequenceSpec,
+    /// Sequences in a batch.
+    pub batch: usize,
+    /// Of the run and the source.
+    pub seed: u64,
+}
+
+impl Sampling {
+    fn rng(&self, index: u64, row: usize) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(derive(self.seed, [index, row as u64]))
+    }
+
+    fn collate(&self, index: u64, rows: &[Sequence]) -> HostBatch {
+        let pad = self.tokenizer.special().pad;
+        collate(rows, 1, self.transform.spec.size, pad, |image, slot, out| {
+            let mut rng = ChaCha8Rng::seed_from_u64(derive(self.seed, [index, u64::MAX, slot]));
+            self.transform.apply(&self.set.images()[image].image, &mut rng, out);
+        })
+    }
+}
+
+/// Image-text pairs: every training picture once an epoch, captioned by its name.
+#[derive(Debug, Clone)]
+pub struct CaptionSampler {
+    sampling: Sampling,
+    images: Vec<usize>,
+}
+
+impl CaptionSampler {
+    /// Over the training pictures of `sampling.set`.
+    pub fn new(sampling: Sampling) -> Self {
+        let images = sampling.set.split(Split::Train);
+        Self { sampling, images }
+    }
+
+    /// Batch `index`.
+    pub fn batch(&self, index: u64) -> HostBatch {
+        let rows: Vec<Sequence> = (0..self.sampling.batch)
+            .map(|row| {
+                let count = self.images.len() as u64;
+                let place = index * self.sampling.batch as u64 + row as u64;
+                let image = self.shuffled(place / count)[(place % count) as usize];
+                let mut rng = self.sampling.rng(index, row);
+                let name = &self.sampling.set.images()[image].name;
+                sequence::pair(image, name, &self.sampling.tokenizer, &self.sampling.spec, &mut rng)
+            })
+            .collect();
+        self.sampling.collate(index, &rows)
+    }
+
+    fn shuffled(&self, epoch: u64) -> Vec<usize> {
+        let mut order = self.images.clone();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(derive(self.sampling.seed, [u64::MAX, epoch])));
+        order
+    }
+}
+
+/// Interleaved pages.
+#[derive(Debug, Clone)]
+pub struct PageSampler {
+    /// Pictures, tokens, rules.
+    pub sampling: Sampling,
+    /// Composes the pages.
+    pub composer: Arc<PageComposer>,
+}
+
+impl PageSampler {
+    /// Batch `index`.
+    pub fn batch(&self, index: u64) -> HostBatch {
+        let rows: Vec<Sequence> = (0..self.sampling.batch)
+            .map(|row| {
+                let mut rng = self.sampling.rng(index, row);
+                let page = self.composer.page(&mut rng);
+                sequence::interleaved(&page, &self.sampling.tokenizer, &self.sampling.spec, &mut rng)
+            })
+            .collect();
+        self.sampling.collate(index, &rows)
+    }
+}
+
+/// The objective, the same for every source.
+#[derive(Debug, Clone)]
+pub struct FlamingoObjective {
+    /// Where to compute, with a gradient graph.
+    pub device: Device,
+}
+
+impl Objective for FlamingoObjective {
+    type Model = Flamingo;
+    type Batch = HostBatch;
+
+    fn loss(&self, model: &Flamingo, _source: usize, batch: HostBatch) -> LossOutput {
+        let units = batch.loss_weights.iter().sum::<f32>().into();
+        let images = batch.images();
+        let batch = batch.to_device(&self.device);
+        let hidden = model.hidden(&batch);
+        let loss = weighted_nll(&model.lm, hidden, batch.ids, batch.loss_weights);
+        LossOutput { loss, units, images, extra: Vec::new() }
+    }
+
+    /// `tanh` of each block's gates (the paper's figure 6).
+    fn probes(&self, model: &Flamingo) -> Vec<(String, f64)> {
+        let named = |(layer, attention, ff): (usize, f32, f32)| {
+            [(format!("gate.attention.{layer:02}"), attention.into()), (format!("gate.ff.{layer:02}"), ff.into())]
+        };
+        model.gates().into_iter().flat_map(named).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! Stage 2: next-token pre-training of the language model on text alone.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use flamingo_core::HostBatch;
+use flamingo_core::seed::derive;
+use flamingo_data::{PageComposer, SequenceSpec, TextTokenizer, collate, sequence};
+use flamingo_lm::{Decoder, NoHook};
+use flamingo_train::{LossOutput, Objective};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::loss::weighted_nll;
+
+/// Makes the k-th batch of text, for every k the same on every run.
+#[derive(Debug, Clone)]
+pub struct TextSampler {
+    /// Writes the texts.
+    pub composer: Arc<PageComposer>,
+    /// Cuts them into tokens.
+    pub tokenizer: Arc<TextTokenizer>,
+    /// Longest sequence.
+    pub spec: SequenceSpec,
+    /// Sequences in a batch.
+    pub batch: usize,
+    /// Of the run.
+    pub seed: u64,
+}
+
+impl TextSampler {
+    /// Batch `index`.
+    pub fn batch(&self, index: u64) -> HostBatch {
+        let rows: Vec<_> = (0..self.batch as u64)
+            .map(|row| {
+                let mut rng = ChaCha8Rng::seed_from_u64(derive(self.seed, [index, row]));
+                sequence::text(&self.composer.text(&mut rng), &self.tokenizer, &self.spec, &mut rng)
+            })
+            .collect();
+        collate(&rows, 1, 0, self.tokenizer.special().pad, |_, _, _| {})
+    }
+}
+
+/// The objective.
+#[derive(Debug, Clone)]
+pub struct LanguageObjective {
+    /// Where to compute, with a gradient graph.
+    pub device: Device,
+}
+
+impl Objective for LanguageObjective {
+    type Model = Decoder;
+    type Batch = HostBatch;
+
+    fn loss(&self, model: &Decoder, _source: usize, batch: HostBatch) -> LossOutput {
+        let units = batch.loss_weights.iter().sum::<f32>().into();
+        let batch = batch.to_device(&self.device);
+        let hidden = model.hidden(batch.ids.clone(), &NoHook);
+        LossOutput {
+            loss: weighted_nll(model, hidden, batch.ids, batch.loss_weights),
+            units,
+            images: 0,
+            extra: Vec::new(),
+        }
+    }
+}
