@@ -1,2 +1,83 @@
-//! xtask
-fn main(){}
+//! `cargo xtask VERB`: the project's own commands, one file per verb.
+//!
+//! This crate links no tensors, so it builds in seconds; what needs them it hands to cargo. Everything is built with
+//! the whole workspace selected, in one profile, so that training, tests and data recipes share one build of the
+//! dependencies: cargo merges features over the *selected* packages, and another selection would mean another build.
+
+mod tidy;
+mod verbs;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The project's own commands
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Build and run `flamingo train`: all three stages and the report
+    #[command(disable_help_flag = true)]
+    Train(PassThrough),
+    /// Build and run `flamingo caption`: one caption for each image
+    #[command(disable_help_flag = true)]
+    Caption(PassThrough),
+    /// Build and run `flamingo inspect`: a model's parts and parameter counts
+    #[command(disable_help_flag = true)]
+    Inspect(PassThrough),
+    /// Run every test and documentation example of the workspace
+    #[command(disable_help_flag = true)]
+    Test(PassThrough),
+    /// Check the rules that the compiler does not
+    Tidy,
+    /// Rebuild or check the bundled datasets
+    Data(verbs::data::Args),
+}
+
+/// Arguments that belong to the program that is started, `--help` included.
+#[derive(Debug, Args)]
+struct PassThrough {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    args: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Train(PassThrough { args }) => verbs::train::run(args),
+        Verb::Caption(PassThrough { args }) => verbs::caption::run(args),
+        Verb::Inspect(PassThrough { args }) => verbs::inspect::run(args),
+        Verb::Test(PassThrough { args }) => verbs::test::run(args),
+        Verb::Tidy => verbs::tidy::run(),
+        Verb::Data(args) => verbs::data::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_after_the_verb_are_passed_on() {
+        let cli = Cli::try_parse_from(["cargo xtask", "train", "--help", "--name", "x"]).unwrap();
+        let Verb::Train(PassThrough { args }) = cli.verb else { panic!("not train: {:?}", cli.verb) };
+        assert_eq!(args, ["--help", "--name", "x"]);
+    }
+}

@@ -1,1 +1,41 @@
-//! flamingo-train
+//! Trains anything that turns a batch into weighted losses. Knows no architecture.
+//!
+//! A task implements [`Objective`] (batch to loss) and gives one [`BatchStream`] for each dataset of its mixture;
+//! a [`TrainConfig`] says the rest. [`Trainer::fit`] makes one update of one batch of every source, with the
+//! gradients accumulated, and keeps the run reproducible: the same seed gives the same losses, and a run that was
+//! stopped resumes as if it had never been.
+//!
+//! What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`]), checkpoints ([`Checkpoint`]),
+//! and a page to look at ([`report::ReportPage`]).
+
+pub mod checkpoint;
+pub mod config;
+pub mod error;
+mod files;
+pub mod gradients;
+pub mod metrics;
+pub mod objective;
+pub mod optimizer;
+mod paths;
+pub mod progress;
+pub mod report;
+pub mod run_dir;
+pub mod schedule;
+pub mod stream;
+pub mod trainer;
+pub mod weights;
+
+pub use checkpoint::{Checkpoint, CheckpointState};
+pub use config::{AdamWSpec, GroupSpec, ParamSettings, SourceSpec, TrainConfig};
+pub use error::TrainError;
+pub use files::write_atomic;
+pub use metrics::{JsonlSink, MemorySink, MetricRecord, MetricSink};
+pub use objective::{LossOutput, Objective};
+pub use optimizer::PathAdamW;
+pub use paths::trainable_paths;
+pub use progress::Progress;
+pub use run_dir::{Existing, RunDir};
+pub use schedule::Schedule;
+pub use stream::{BatchStream, Indexed, StreamError};
+pub use trainer::{BoxStream, Outcome, Trainer};
+pub use weights::{load_module, save_module};

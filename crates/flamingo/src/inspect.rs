@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use flamingo_nn::count_parameters;
 use serde::Serialize;

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use flamingo_core::HostBatch;
-use flamingo_data::{ConceptSet, ImageTransform, Sequence, Split, TextTokenizer, collate, sequence};
+use flamingo_core::media::{TextTie, media_index};
+use flamingo_data::{ConceptSet, ImageTransform, Sequence, Split, TextTokenizer, collate};
 use flamingo_vision::ContrastiveModel;
 use serde::{Deserialize, Serialize};
 
@@ -152,8 +153,8 @@ impl Evaluator<'_> {
             self.contrastive.embed_images(pixels.reshape([n, channels, height, width]))
         };
         let embedded = Tensor::cat(images.chunks(BATCH).map(embed).collect(), 0);
-        let nearest: Vec<usize> = embedded.matmul(texts.transpose()).argmax(1).into_data().iter::<usize>().collect();
-        let right = nearest.iter().enumerate().filter(|(index, found)| index == *found).count();
+        let nearest: Vec<i64> = embedded.matmul(texts.transpose()).argmax(1).into_data().iter::<i64>().collect();
+        let right = nearest.iter().enumerate().filter(|(index, found)| *index as i64 == **found).count();
         right as f64 / images.len().max(1) as f64
     }
 
@@ -176,16 +177,20 @@ impl Evaluator<'_> {
     }
 }
 
-/// `<BOS><image>name<EOC><EOS>`, or without the image; only the name and its `<EOC>` count.
+/// `<BOS><image>name<EOC>`, or without the image; the name and its `<EOC>` count.
 fn caption_row(name: &str, seen: Option<usize>, tokenizer: &TextTokenizer) -> Sequence {
     let special = tokenizer.special();
-    let mut row = sequence::caption(seen, name, tokenizer);
-    for (id, weight) in row.ids.iter().zip(&mut row.loss_weights) {
-        if *id == special.eos {
-            *weight = 0.0;
-        }
+    let mut ids = vec![special.bos];
+    ids.extend(seen.map(|_| special.image));
+    let prompt = ids.len();
+    ids.extend(tokenizer.encode(name));
+    ids.push(special.eoc);
+    Sequence {
+        media_index: media_index(&ids, special.image, TextTie::Previous),
+        loss_weights: (0..ids.len()).map(|position| if position < prompt { 0.0 } else { 1.0 }).collect(),
+        images: seen.into_iter().collect(),
+        ids,
     }
-    row
 }
 
 /// Sum of the weighted negative log-likelihoods, and of the weights.

@@ -17,6 +17,7 @@ pub use config::{ContrastiveStage, DataConfig, EvaluationConfig, FlamingoStage, 
 pub use evaluate::{SplitScores, Evaluation};
 pub use report::{Report, StageTime};
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,15 +28,16 @@ use flamingo_core::seed::{derive, word};
 use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, Split, TextTokenizer, list_shards};
 use flamingo_lm::Decoder;
 use flamingo_train::{
-    BatchStream, Existing, Indexed, JsonlSink, Objective, RunDir, TrainConfig, Trainer, load_module, save_module,
+    BoxStream, Existing, Indexed, JsonlSink, Objective, Progress, RunDir, TrainConfig, Trainer, load_module, save_module,
 };
 use flamingo_vision::ContrastiveModel;
-use serde::{Deserialize, Serialize};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use crate::error::FlamingoError;
 use crate::folder::{Pretrained, TOKENIZER, read_json, write_json};
 use crate::model::Flamingo;
-use crate::stages::Stage;
+use crate::stages::{Stage, pictures_by_concept};
 use crate::stages::contrastive::{ContrastiveObjective, PairSampler};
 use crate::stages::flamingo::{CaptionSampler, FlamingoObjective, PageSampler, Sampling};
 use crate::stages::language::{LanguageObjective, TextSampler};
@@ -78,12 +80,6 @@ pub fn train(request: &RunRequest, device: &Device, stop: &AtomicBool) -> Result
     Run::open(request, device)?.go(request, stop)
 }
 
-/// Seconds that a finished stage took, beside its weights.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Finished {
-    seconds: f64,
-}
-
 struct Run {
     dir: RunDir,
     config: RunConfig,
@@ -100,7 +96,7 @@ impl Run {
         config.model.validate()?;
         let shards = config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
         let set = Arc::new(ConceptSet::load(&shards)?);
-        let composer = Arc::new(PageComposer::new(&set, config.data.pages.clone()));
+        let composer = Arc::new(PageComposer::new(&set, config.data.pages.clone())?);
 
         let dir = RunDir::create(&request.folder, request.existing)?;
         let written = dir.join("config.json");
@@ -117,7 +113,7 @@ impl Run {
         let tokenizer = match dir.join(TOKENIZER) {
             file if file.is_file() => TextTokenizer::load(&file)?,
             file => {
-                let tokenizer = TextTokenizer::train(composer.corpus().iter(), config.model.lm.vocab)?;
+                let tokenizer = TextTokenizer::train(corpus(&composer, config.seed), config.model.lm.vocab)?;
                 tokenizer.save(&file)?;
                 tokenizer
             }
@@ -188,8 +184,9 @@ impl Run {
         stop: &AtomicBool,
     ) -> Result<Option<Flamingo>, FlamingoError> {
         let stage = &self.config.flamingo;
-        let fresh = self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
-        let fresh = Flamingo { vision: contrastive.vision.clone(), lm, ..fresh };
+        let mut fresh = self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
+        fresh.vision = contrastive.vision.clone();
+        fresh.lm = lm;
         let sampling = |batch, source| Sampling {
             set: self.set.clone(),
             tokenizer: self.tokenizer.clone(),
@@ -213,7 +210,7 @@ impl Run {
         config: &TrainConfig,
         objective: &O,
         fresh: O::Model,
-        mut streams: Vec<Box<dyn BatchStream<Batch = O::Batch>>>,
+        mut streams: Vec<BoxStream<O::Batch>>,
         stop: &AtomicBool,
     ) -> Result<Option<O::Model>, FlamingoError> {
         let weights = self.dir.join(format!("{stage}.safetensors"));
@@ -223,7 +220,8 @@ impl Run {
         let trainer = Trainer {
             stage: stage.name().to_owned(),
             config: TrainConfig { seed: derive(self.config.seed, [word(stage.name())]), ..config.clone() },
-            checkpoints: self.dir.join("checkpoints").join(stage.name()),
+            checkpoints: self.dir.checkpoints(stage.name()),
+            progress: Progress::Auto,
         };
         let mut sink = JsonlSink::new(self.metrics_file());
         let model = if stage == Stage::Flamingo { fresh } else { fresh.train() };
@@ -233,15 +231,17 @@ impl Run {
         }
         let model = outcome.model.valid();
         save_module(&model, &weights)?;
-        write_json(&self.finished_file(stage), &Finished { seconds: outcome.seconds })?;
+        write_json(&self.finished_file(stage), &StageTime { seconds: outcome.seconds })?;
         Ok(Some(model))
     }
 
     fn report(&self, contrastive: &ContrastiveModel, pretrained: &Pretrained) -> Result<Report, FlamingoError> {
         let evaluation = Evaluation::run(&self.config, &self.set, contrastive, pretrained, &self.device);
-        let seconds = |stage| Ok(StageTime { seconds: read_json::<Finished>(&self.finished_file(stage))?.seconds });
-        let stages = Stage::ALL.into_iter().map(|stage| Ok((stage.name().to_owned(), seconds(stage)?)));
-        let report = Report::new(&self.config, stages.collect::<Result<_, FlamingoError>>()?, evaluation)?;
+        let mut times = BTreeMap::new();
+        for stage in Stage::ALL {
+            times.insert(stage.name().to_owned(), read_json::<StageTime>(&self.finished_file(stage))?);
+        }
+        let report = Report::new(&self.config, times, evaluation)?;
         report.write(&self.dir, &self.set, &JsonlSink::read(&self.metrics_file())?)?;
         Ok(report)
     }
@@ -288,16 +288,27 @@ impl Run {
     }
 }
 
-fn stream<B: Send + 'static>(
-    make: impl Fn(u64) -> B + Send + Sync + 'static,
-) -> Box<dyn BatchStream<Batch = B>> {
+/// A stream whose k-th batch is `make(k)`, made ahead of time.
+fn stream<B: Send + 'static>(make: impl Fn(u64) -> B + Send + Sync + 'static) -> BoxStream<B> {
     const AHEAD: usize = 2;
     Box::new(Indexed::new(AHEAD, move |index| Ok::<B, std::convert::Infallible>(make(index))))
 }
 
-/// The pictures of a split that an evaluation looks at: spread evenly over the split, at most `most`.
+/// Text enough to learn a tokenizer from: every name comes many times.
+fn corpus(composer: &PageComposer, seed: u64) -> impl Iterator<Item = String> + '_ {
+    const TEXTS: usize = 20_000;
+    let mut rng = ChaCha8Rng::seed_from_u64(derive(seed, [word("tokenizer")]));
+    (0..TEXTS).map(move |_| composer.text(&mut rng))
+}
+
+/// The pictures of a split that an evaluation looks at: one for each of at most `most` concepts, spread evenly, in
+/// turns of the styles that there are.
 pub(crate) fn sample(set: &ConceptSet, split: Split, most: usize) -> Vec<usize> {
-    let all = set.split(split);
-    let count = most.min(all.len());
-    (0..count).map(|index| all[index * all.len() / count]).collect()
+    let concepts = pictures_by_concept(set, split);
+    let count = most.min(concepts.len());
+    let picture = |index: usize| {
+        let styles = &concepts[index * concepts.len() / count];
+        styles[index % styles.len()]
+    };
+    (0..count).map(picture).collect()
 }

@@ -80,7 +80,7 @@ impl Report {
              log-likelihoods are means over caption tokens, in nats; exact is the share of greedy captions that are \
              exactly the name; R@1 is contrastive image-to-text retrieval among all names of the row.",
         );
-        page.table(&HEADERS, &self.rows());
+        page.table(HEADERS, self.rows());
         page.section("Held-out images", "Known concepts, in a drawing style in which they were never seen.");
         page.gallery(&self.cards("heldout_images", set));
         page.section("Held-out concepts", "Concepts that were never seen in any style.");
@@ -95,12 +95,9 @@ impl Report {
         }
         page.section("Time and size", "");
         let seconds = self.figures.stages.iter().map(|(name, stage)| vec![name.clone(), format!("{:.0}", stage.seconds)]);
-        page.table(&["stage", "seconds"], &seconds.collect::<Vec<_>>());
+        page.table(["stage", "seconds"], seconds);
         let Params { trained, frozen } = self.figures.params;
-        page.table(
-            &["parameters", "count"],
-            &[vec!["trained".into(), trained.to_string()], vec!["frozen".into(), frozen.to_string()]],
-        );
+        page.key_values(&[("parameters trained", trained), ("parameters frozen", frozen)]);
         page.finish()
     }
 

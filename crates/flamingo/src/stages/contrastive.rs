@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use flamingo_core::seed::derive;
-use flamingo_data::{Augment, ConceptSet, ImageTransform, Split, TextTokenizer, contrastive_text};
+use flamingo_data::{ConceptSet, ImageTransform, Split, TextTokenizer, contrastive_text};
 use flamingo_train::{LossOutput, Objective};
 use flamingo_vision::{ContrastiveModel, contrastive_loss};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+
+use super::pictures_by_concept;
 
 /// Images and their texts, on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +82,7 @@ impl PairSampler {
         [batch, max_len]: [usize; 2],
         seed: u64,
     ) -> Self {
-        let concepts: Vec<Vec<usize>> = set.by_concept(Split::Train);
+        let concepts: Vec<Vec<usize>> = pictures_by_concept(&set, Split::Train);
         let batch = batch.min(concepts.len());
         Self { set, tokenizer, transform, concepts, batch, max_len, seed }
     }

@@ -60,7 +60,7 @@ pub struct CaptionSampler {
 impl CaptionSampler {
     /// Over the training pictures of `sampling.set`.
     pub fn new(sampling: Sampling) -> Self {
-        let images = sampling.set.split(Split::Train);
+        let images = sampling.set.of_split(Split::Train);
         Self { sampling, images }
     }
 

@@ -34,7 +34,7 @@ impl TextSampler {
         let rows: Vec<_> = (0..self.batch as u64)
             .map(|row| {
                 let mut rng = ChaCha8Rng::seed_from_u64(derive(self.seed, [index, row]));
-                sequence::text(&self.composer.text(&mut rng), &self.tokenizer, &self.spec, &mut rng)
+                sequence::packed(|| self.composer.text(&mut rng), &self.tokenizer, &self.spec)
             })
             .collect();
         collate(&rows, 1, 0, self.tokenizer.special().pad, |_, _, _| {})

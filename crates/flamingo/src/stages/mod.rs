@@ -12,6 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use flamingo_core::nearest;
+use flamingo_data::{ConceptSet, Split};
 
 /// A training stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,4 +54,12 @@ impl FromStr for Stage {
             format!("unknown stage {name:?}: there are {}{}", names.join(", "), nearest::hint(name, names))
         })
     }
+}
+
+/// The pictures of a split by concept: one list of drawing styles each.
+pub(crate) fn pictures_by_concept(set: &ConceptSet, split: Split) -> Vec<Vec<usize>> {
+    let of_split = |styles: Vec<usize>| -> Vec<usize> {
+        styles.into_iter().filter(|image| set.images()[*image].split == split).collect()
+    };
+    set.by_concept().into_values().map(of_split).filter(|styles| !styles.is_empty()).collect()
 }

@@ -1,0 +1,156 @@
+//! What can go wrong while training, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::stream::StreamError;
+
+/// A training run that cannot start or go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The configuration contradicts itself or the model.
+    #[error("training config, `{key}`: {message}")]
+    Config {
+        /// The offending key.
+        key: String,
+        /// What is wrong, and what is expected.
+        message: String,
+    },
+    /// A new run would overwrite an old one.
+    #[error(
+        "{} already holds a run: continue it with --resume, or name another folder",
+        path.display()
+    )]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file of this crate's own making does not read back.
+    #[error("{}: {message}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where it breaks, and what to do.
+        message: String,
+    },
+    /// The model has a parameter that the file lacks.
+    #[error(
+        "{}: tensor {name:?} is missing{hint}; the file must come from a model of the same configuration",
+        path.display()
+    )]
+    MissingTensor {
+        /// The file.
+        path: PathBuf,
+        /// The parameter's path in the model.
+        name: String,
+        /// The nearest name in the file, as the end of a sentence.
+        hint: String,
+    },
+    /// The file has a tensor for which the model has no use.
+    #[error(
+        "{}: the model has no use for tensor {name:?}{hint}; the file must come from a model of the same \
+         configuration",
+        path.display()
+    )]
+    UnusedTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        name: String,
+        /// The nearest parameter of the model, as the end of a sentence.
+        hint: String,
+    },
+    /// A tensor of the file does not fit its parameter.
+    #[error(
+        "{}: tensor {name:?}: expected {expected}, found {found}; the file must come from a model of the same \
+         configuration",
+        path.display()
+    )]
+    TensorMismatch {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        name: String,
+        /// Shape or number format of the model.
+        expected: String,
+        /// Shape or number format in the file.
+        found: String,
+    },
+    /// A checkpoint belongs to another run.
+    #[error(
+        "{}: `{key}` was {before} and is now {now}; put it back to resume, or start a new run folder",
+        path.display()
+    )]
+    ResumeMismatch {
+        /// The checkpoint's state file.
+        path: PathBuf,
+        /// What differs.
+        key: String,
+        /// Its value when the checkpoint was made.
+        before: String,
+        /// Its value now.
+        now: String,
+    },
+    /// A source of batches failed.
+    #[error("source {source_name:?} failed at step {step}")]
+    Stream {
+        /// The source's name in the configuration.
+        source_name: String,
+        /// The update that needed the batch, counted from 1; 0 while restoring.
+        step: u64,
+        /// The stream's own error.
+        #[source]
+        error: StreamError,
+    },
+    /// Training diverged. The last checkpoint is untouched.
+    #[error(
+        "step {step}: {what} is {value}; nothing was overwritten: resume from the last checkpoint with a lower \
+         learning rate, a longer warm-up or a smaller clip_norm"
+    )]
+    NonFinite {
+        /// The update, counted from 1.
+        step: u64,
+        /// Which number: a source's loss, or the gradient norm.
+        what: String,
+        /// Its value, NaN or infinite.
+        value: f64,
+    },
+    /// No parameter can learn from the loss.
+    #[error(
+        "the loss of source {source_name:?} depends on no trainable parameter: put the model on an autodiff \
+         device and leave the parts to train unfrozen"
+    )]
+    NothingTrainable {
+        /// The source's name in the configuration.
+        source_name: String,
+    },
+}
+
+impl TrainError {
+    /// For `map_err` on file operations.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| TrainError::Io { action, path, source }
+    }
+
+    pub(crate) fn config(key: impl Into<String>, message: impl Into<String>) -> Self {
+        TrainError::Config { key: key.into(), message: message.into() }
+    }
+
+    pub(crate) fn corrupt(path: &Path, message: impl Into<String>) -> Self {
+        TrainError::Corrupt { path: path.to_owned(), message: message.into() }
+    }
+}

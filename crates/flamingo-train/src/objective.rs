@@ -1,0 +1,34 @@
+//! What is trained: anything that turns a batch into a loss.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+/// The contract between the training loop and a task.
+pub trait Objective {
+    /// The model, on an autodiff device, with the parts that must not learn frozen (`no_grad`).
+    type Model: Module;
+    /// What a source gives for one update, usually still on the host.
+    type Batch: Send + 'static;
+
+    /// One forward pass over a batch of the source with index `source` in
+    /// [`TrainConfig::sources`](crate::TrainConfig::sources).
+    fn loss(&self, model: &Self::Model, source: usize, batch: Self::Batch) -> LossOutput;
+
+    /// Named numbers of the model itself (gates, temperatures), logged with each metric record.
+    fn probes(&self, _model: &Self::Model) -> Vec<(String, f64)> {
+        Vec::new()
+    }
+}
+
+/// What one batch gave.
+#[derive(Debug)]
+pub struct LossOutput {
+    /// `[1]`: what to minimise, before lambda_m: a mean over whatever `units` counts.
+    pub loss: Tensor<1>,
+    /// How many units (tokens, pairs) the loss is a mean of.
+    pub units: f64,
+    /// How many images the batch held.
+    pub images: usize,
+    /// Further numbers to log, such as accuracies.
+    pub extra: Vec<(String, f64)>,
+}

@@ -1,0 +1,276 @@
+//! The training loop: batches in, a trained model and its history out.
+//!
+//! One update takes one batch of every source, accumulates the gradients of all of them (each loss times its
+//! lambda_m; Flamingo, equation 2), clips, and makes one AdamW step. Everything random is a function of seed and
+//! step, so that a run that was stopped and resumed ends bit for bit where an unbroken one does.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Device, FloatDType, Tensor};
+use flamingo_core::seed::{derive, word};
+
+use crate::checkpoint::{Checkpoint, CheckpointState};
+use crate::config::{SourceSpec, TrainConfig};
+use crate::error::TrainError;
+use crate::gradients;
+use crate::metrics::{MetricSink, Window};
+use crate::objective::{LossOutput, Objective};
+use crate::optimizer::PathAdamW;
+use crate::paths::trainable_paths;
+use crate::progress::{Progress, View};
+use crate::stream::{BatchStream, StreamError};
+
+/// The stream of one source.
+pub type BoxStream<B> = Box<dyn BatchStream<Batch = B>>;
+
+/// Runs one stage of training.
+#[derive(Debug, Clone)]
+pub struct Trainer {
+    /// The stage's name, in metrics and for people.
+    pub stage: String,
+    /// How to train.
+    pub config: TrainConfig,
+    /// The folder of the stage's checkpoints: [`RunDir::checkpoints`](crate::RunDir::checkpoints). Need not exist yet.
+    pub checkpoints: PathBuf,
+    /// How to show progress.
+    pub progress: Progress,
+}
+
+/// What a stage ended with.
+#[derive(Debug)]
+pub struct Outcome<M> {
+    /// The model, still on the autodiff device.
+    pub model: M,
+    /// Updates done.
+    pub step: u64,
+    /// Whether the last update is done. If not, there is a checkpoint to resume from.
+    pub finished: bool,
+    /// Seconds of training, over all sessions.
+    pub seconds: f64,
+}
+
+impl Trainer {
+    /// Trains `model` until the last update, or until `stop` is set; continues from the newest checkpoint if the
+    /// run folder has one of this stage.
+    ///
+    /// `streams` are in the order of [`TrainConfig::sources`]. A finished stage returns its model at once.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration makes no sense or does not suit the model, if a stream fails, if a loss or gradient is not finite, if a checkpoint belongs to another configuration or
+    /// does not fit, or if a file cannot be written. What was on disk stays.
+    pub fn fit<O: Objective>(
+        &self,
+        objective: &O,
+        model: O::Model,
+        streams: &mut [BoxStream<O::Batch>],
+        sink: &mut dyn MetricSink,
+        stop: &AtomicBool,
+    ) -> Result<Outcome<O::Model>, TrainError> {
+        // Looking at every parameter also creates those that Burn left for their first use, in the model's order and
+        // before the loop seeds the device: initial weights depend on the caller's seed alone.
+        self.check(&model, streams.len())?;
+        let session = self.begin(model, streams)?;
+        sink.begin(&self.stage, session.step)?;
+        let session = self.run(objective, session, streams, sink, stop)?;
+        let finished = session.step == self.config.steps;
+        Ok(Outcome { model: session.model, step: session.step, finished, seconds: session.elapsed_s })
+    }
+
+    fn check<M: Module>(&self, model: &M, streams: usize) -> Result<(), TrainError> {
+        self.config.validate()?;
+        let sources = self.config.sources.len();
+        if streams != sources {
+            let message = format!("{sources} sources are configured, but {streams} streams of batches given");
+            return Err(TrainError::config("sources", message));
+        }
+        self.config.validate_against(&trainable_paths(model))
+    }
+
+    /// A new session, or the one of the newest checkpoint.
+    fn begin<M: Module, B>(&self, model: M, streams: &mut [BoxStream<B>]) -> Result<Session<M>, TrainError> {
+        let devices = model.devices();
+        let optimizer = PathAdamW::default();
+        let mut session =
+            Session { model, optimizer, devices, step: 0, elapsed_s: 0.0, window: Window::default() };
+        let Some(checkpoint) = Checkpoint::latest(&self.checkpoints)? else { return Ok(session) };
+        checkpoint.check_config(&self.config)?;
+        (session.model, session.optimizer) = checkpoint.load_into(session.model)?;
+        let state = checkpoint.state();
+        for (spec, stream) in self.config.sources.iter().zip(streams) {
+            let place = state.streams.get(&spec.name).ok_or_else(|| {
+                TrainError::corrupt(checkpoint.path(), format!("no place for the source {:?}", spec.name))
+            })?;
+            stream.restore(place).map_err(|error| stream_error(spec, 0, error))?;
+        }
+        (session.step, session.elapsed_s, session.window) =
+            (state.step, state.elapsed_s, state.window.clone());
+        Ok(session)
+    }
+
+    fn run<O: Objective>(
+        &self,
+        objective: &O,
+        mut session: Session<O::Model>,
+        streams: &mut [BoxStream<O::Batch>],
+        sink: &mut dyn MetricSink,
+        stop: &AtomicBool,
+    ) -> Result<Session<O::Model>, TrainError> {
+        let mut view = View::start(self.progress, &self.stage, session.step, self.config.steps);
+        while session.step < self.config.steps {
+            if stop.load(Ordering::Relaxed) {
+                if session.step > 0 {
+                    self.save(&session, streams)?;
+                }
+                break;
+            }
+            let lr;
+            (session, lr) = self.update(objective, session, streams, &mut view)?;
+            let last = session.step == self.config.steps;
+            if last || session.step.is_multiple_of(self.config.log_every) {
+                let probes = objective.probes(&session.model);
+                let (step, elapsed_s) = (session.step, session.elapsed_s);
+                let record = session.window.take_record(&self.stage, step, lr, elapsed_s, probes);
+                sink.record(&record)?;
+            }
+            if last || session.step.is_multiple_of(self.config.checkpoint_every) {
+                self.save(&session, streams)?;
+            }
+        }
+        Ok(session)
+    }
+
+    /// One update; returns what it made of the session, and its learning rate.
+    fn update<O: Objective>(
+        &self,
+        objective: &O,
+        session: Session<O::Model>,
+        streams: &mut [BoxStream<O::Batch>],
+        view: &mut View,
+    ) -> Result<(Session<O::Model>, f64), TrainError> {
+        let started = Instant::now();
+        let number = session.step + 1;
+        session.seed(derive(self.config.seed, [word(&self.stage), number]));
+
+        let (outputs, mut grads) = self.accumulate(objective, &session.model, streams, number)?;
+        gradients::clip_adaptive(&session.model, &mut grads, &self.config);
+        let (losses, norm) = self.read_back(&session.model, &outputs, &grads, number)?;
+        if let Some(factor) = self.config.clip_norm.and_then(|max| gradients::clip_factor(norm, max)) {
+            gradients::scale(&session.model, &mut grads, factor);
+        }
+        let lr = self.config.schedule.at(session.step, self.config.steps);
+        let mut session = session.apply(&self.config, lr, grads);
+
+        let seconds = started.elapsed().as_secs_f64();
+        session.elapsed_s += seconds;
+        let (mut total, mut images) = (0.0, 0);
+        for ((spec, output), loss) in self.config.sources.iter().zip(&outputs).zip(losses) {
+            session.window.add_batch(&spec.name, output, loss);
+            total += spec.weight * loss;
+            images += output.images as u64;
+        }
+        session.window.add_update(norm, seconds);
+        view.update(session.step, total, images, seconds);
+        Ok((session, lr))
+    }
+
+    /// Forward and backward passes of all sources. Each graph is gone before the next one is made.
+    fn accumulate<O: Objective>(
+        &self,
+        objective: &O,
+        model: &O::Model,
+        streams: &mut [BoxStream<O::Batch>],
+        number: u64,
+    ) -> Result<(Vec<LossOutput>, GradientsParams), TrainError> {
+        let mut accumulator = GradientsAccumulator::new();
+        let mut outputs = Vec::with_capacity(streams.len());
+        for (index, (spec, stream)) in self.config.sources.iter().zip(streams).enumerate() {
+            let batch = stream.next().map_err(|error| stream_error(spec, number, error))?;
+            let mut output = objective.loss(model, index, batch);
+            if !output.loss.is_tracked() {
+                return Err(TrainError::NothingTrainable { source_name: spec.name.clone() });
+            }
+            let gradients = output.loss.clone().mul_scalar(spec.weight).backward();
+            accumulator.accumulate(model, GradientsParams::from_grads(gradients, model));
+            output.loss = output.loss.inner();
+            outputs.push(output);
+        }
+        Ok((outputs, accumulator.grads()))
+    }
+
+    /// The losses and the norm of the gradient, in one transfer from the device.
+    fn read_back<M: Module>(
+        &self,
+        model: &M,
+        outputs: &[LossOutput],
+        grads: &GradientsParams,
+        step: u64,
+    ) -> Result<(Vec<f64>, f64), TrainError> {
+        let Some(squared_norm) = gradients::squared_norm(model, grads) else {
+            let source_name = self.config.sources[0].name.clone();
+            return Err(TrainError::NothingTrainable { source_name });
+        };
+        let losses = outputs.iter().map(|output| output.loss.clone().cast(FloatDType::F32));
+        let scalars = losses.chain([squared_norm.cast(FloatDType::F32)]).collect();
+        let mut values: Vec<f64> = Tensor::cat(scalars, 0).into_data().iter::<f64>().collect();
+        let norm = values.pop().unwrap_or_default().sqrt();
+
+        let sources = self.config.sources.iter().map(|spec| format!("the loss of source {:?}", spec.name));
+        let named =
+            sources.zip(values.iter().copied()).chain([("the norm of the gradient".to_owned(), norm)]);
+        match named.into_iter().find(|(_, value)| !value.is_finite()) {
+            Some((what, value)) => Err(TrainError::NonFinite { step, what, value }),
+            None => Ok((values, norm)),
+        }
+    }
+
+    fn save<M: Module, B>(&self, session: &Session<M>, streams: &[BoxStream<B>]) -> Result<(), TrainError> {
+        let names = self.config.sources.iter().map(|spec| spec.name.clone());
+        let places: BTreeMap<_, _> = names.zip(streams.iter().map(|stream| stream.state())).collect();
+        let state = CheckpointState {
+            stage: self.stage.clone(),
+            step: session.step,
+            config: self.config.clone(),
+            streams: places,
+            elapsed_s: session.elapsed_s,
+            window: session.window.clone(),
+        };
+        let keep = self.config.keep_last;
+        Checkpoint::save(&self.checkpoints, state, &session.model, &session.optimizer, keep).map(drop)
+    }
+}
+
+/// What changes from update to update.
+struct Session<M> {
+    model: M,
+    optimizer: PathAdamW,
+    devices: Vec<Device>,
+    step: u64,
+    elapsed_s: f64,
+    window: Window,
+}
+
+impl<M: Module> Session<M> {
+    fn seed(&self, seed: u64) {
+        self.devices.iter().for_each(|device| device.seed(seed));
+    }
+
+    /// By value, so that each old parameter is freed as soon as it has been replaced.
+    fn apply(mut self, config: &TrainConfig, lr: f64, grads: GradientsParams) -> Self {
+        self.model = self.optimizer.step(config, lr, self.model, grads);
+        self.step += 1;
+        self
+    }
+}
+
+fn stream_error(spec: &SourceSpec, step: u64, error: StreamError) -> TrainError {
+    TrainError::Stream { source_name: spec.name.clone(), step, error }
+}
+
+#[cfg(test)]
+mod tests;

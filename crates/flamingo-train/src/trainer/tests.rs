@@ -1,0 +1,242 @@
+//! Tests of the training loop, on a regression that a small network learns.
+
+use std::cell::Cell;
+use std::fs;
+
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::AdamWConfig;
+use burn::tensor::{TensorData, Tolerance};
+
+use super::*;
+use crate::config::tests::config;
+use crate::config::{AdamWSpec, GroupSpec};
+use crate::metrics::MemorySink;
+use crate::run_dir::{Existing, RunDir};
+use crate::stream::Indexed;
+
+#[derive(Module, Debug)]
+struct Net {
+    body: Linear,
+    head: Linear,
+}
+
+impl Net {
+    fn new(device: &Device) -> Self {
+        let fill = |param: burn::module::Param<Tensor<2>>, scale: f32| {
+            let count = param.shape().num_elements();
+            let values = (0..count).map(|i| scale * ((i * 37 % 11) as f32 - 5.0)).collect();
+            let data = TensorData::new(values, param.shape());
+            param.map(|tensor| Tensor::from_data(data, &tensor.device()).require_grad())
+        };
+        let mut net = Self {
+            body: LinearConfig::new(2, 6).init(device),
+            head: LinearConfig::new(6, 1).with_bias(false).init(device),
+        };
+        net.body.weight = fill(net.body.weight, 0.1);
+        net.body.bias = net.body.bias.map(|bias| bias.map(|tensor| tensor.zeros_like().require_grad()));
+        net.head.weight = fill(net.head.weight, 0.07);
+        net
+    }
+
+    fn loss(&self, xs: &[f32]) -> Tensor<1> {
+        let device = self.body.weight.device();
+        let x: Tensor<2> = Tensor::from_data(TensorData::new(xs.to_vec(), [xs.len() / 2, 2]), &device);
+        let target = x.clone().sum_dim(1);
+        (self.head.forward(self.body.forward(x).tanh()) - target).square().mean()
+    }
+}
+
+/// Source 1 may turn bad at an update; the run may be stopped after one.
+#[derive(Default)]
+struct Regression<'a> {
+    poison_at: Option<u64>,
+    stop_at: Option<(u64, &'a AtomicBool)>,
+    calls: Cell<u64>,
+}
+
+impl Objective for Regression<'_> {
+    type Model = Net;
+    type Batch = Vec<f32>;
+
+    fn loss(&self, model: &Net, source: usize, batch: Vec<f32>) -> LossOutput {
+        let update = self.calls.get() / 2 + 1;
+        self.calls.set(self.calls.get() + 1);
+        if let Some((at, stop)) = self.stop_at {
+            stop.store(update == at, Ordering::Relaxed);
+        }
+        let mut loss = model.loss(&batch);
+        if source == 1 && self.poison_at == Some(update) {
+            loss = loss.mul_scalar(f64::NAN);
+        }
+        LossOutput { loss, units: 4.0, images: 4, extra: vec![("half".into(), 0.5)] }
+    }
+
+    fn probes(&self, model: &Net) -> Vec<(String, f64)> {
+        vec![("head".into(), model.head.weight.val().sum().into_scalar::<f32>().into())]
+    }
+}
+
+fn batch(source: u64, index: u64) -> Vec<f32> {
+    (0..8).map(|i| ((derive(source, [index, i]) % 1000) as f32) / 500.0 - 1.0).collect()
+}
+
+fn streams() -> Vec<BoxStream<Vec<f32>>> {
+    let stream = |source| Indexed::new(2, move |index| Ok::<_, StreamError>(batch(source, index)));
+    vec![Box::new(stream(0)), Box::new(stream(1))]
+}
+
+fn trainer(folder: &tempfile::TempDir, config: TrainConfig) -> Trainer {
+    let run = RunDir::create(folder.path(), Existing::Resume).unwrap();
+    Trainer {
+        stage: "stage".into(),
+        config,
+        checkpoints: run.checkpoints("stage"),
+        progress: Progress::Hidden,
+    }
+}
+
+fn fit(
+    folder: &tempfile::TempDir,
+    config: TrainConfig,
+    objective: &Regression<'_>,
+    model: Net,
+) -> Result<Outcome<Net>, TrainError> {
+    let never = AtomicBool::new(false);
+    let stop = objective.stop_at.map_or(&never, |(_, stop)| stop);
+    trainer(folder, config).fit(objective, model, &mut streams(), &mut MemorySink::default(), stop)
+}
+
+fn net() -> Net {
+    Net::new(&Device::flex().autodiff())
+}
+
+#[test]
+fn it_learns_and_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = MemorySink::default();
+    let config = TrainConfig { steps: 200, log_every: 30, checkpoint_every: 1000, ..config() };
+    let outcome = trainer(&folder, config)
+        .fit(&Regression::default(), net(), &mut streams(), &mut sink, &AtomicBool::new(false))
+        .unwrap();
+    assert!(outcome.finished && outcome.step == 200 && outcome.seconds > 0.0);
+
+    let steps: Vec<u64> = sink.records.iter().map(|record| record.step).collect();
+    assert_eq!(steps, [30, 60, 90, 120, 150, 180, 200]);
+    let (first, last) = (&sink.records[0], &sink.records[6]);
+    assert!(last.losses["left"] < 0.1 * first.losses["left"], "{first:?}\n{last:?}");
+    assert_eq!((first.images, first.units, first.extra["right/half"]), (240, 240.0, 0.5));
+    assert!(first.grad_norm > 0.0 && first.probes.contains_key("head") && first.lr > last.lr);
+}
+
+#[test]
+fn an_update_is_burns_adamw_on_the_weighted_sum_of_losses() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { clip_norm: None, groups: Vec::new(), steps: 5, ..config() };
+    let trained = fit(&folder, config.clone(), &Regression::default(), net()).unwrap().model;
+
+    let AdamWSpec { beta1, beta2, eps } = config.optimizer;
+    let mut reference = AdamWConfig::new()
+        .with_beta_1(beta1 as f32)
+        .with_beta_2(beta2 as f32)
+        .with_epsilon(eps as f32)
+        .with_weight_decay(config.weight_decay as f32)
+        .init();
+    let mut model = net();
+    for step in 0..5 {
+        let loss = model.loss(&batch(0, step)) + model.loss(&batch(1, step)).mul_scalar(0.5);
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        model = reference.step(config.schedule.at(step, 5), model, grads);
+    }
+    let tolerance = Tolerance::<f32>::absolute(1e-6);
+    trained.body.weight.to_data().assert_approx_eq(&model.body.weight.to_data(), tolerance);
+    trained.head.weight.to_data().assert_approx_eq(&model.head.weight.to_data(), tolerance);
+}
+
+#[test]
+fn groups_scale_learning_rate_and_decay() {
+    let folder = tempfile::tempdir().unwrap();
+    let still = GroupSpec {
+        name: "still".into(),
+        pattern: "body".into(),
+        lr: 0.0,
+        weight_decay: None,
+        agc: Some(0.01),
+    };
+    let config = TrainConfig { groups: vec![still], ..config() };
+    let model = fit(&folder, config, &Regression::default(), net()).unwrap().model;
+    assert_eq!(model.body.weight.to_data(), net().body.weight.to_data());
+    assert_ne!(model.head.weight.to_data(), net().head.weight.to_data());
+}
+
+#[test]
+fn frozen_parameters_stay_and_cost_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = net();
+    model.body = model.body.no_grad();
+    let config = TrainConfig { groups: Vec::new(), ..config() };
+    let outcome = fit(&folder, config, &Regression::default(), model).unwrap();
+    assert_eq!(outcome.model.body.weight.to_data(), net().body.weight.to_data());
+    let checkpoint = Checkpoint::latest(&folder.path().join("checkpoints/stage")).unwrap().unwrap();
+    let tensors = crate::files::read_tensors(&checkpoint.path().join("model.safetensors")).unwrap();
+    assert_eq!(tensors.keys().collect::<Vec<_>>(), ["head.weight"]);
+    let (_, optimizer) = checkpoint.load_into(outcome.model).unwrap();
+    assert_eq!(optimizer.len(), 1);
+}
+
+#[test]
+fn a_stopped_run_has_a_checkpoint_and_a_finished_one_is_not_trained_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let objective = Regression { stop_at: Some((5, &stop)), ..Regression::default() };
+    let outcome = fit(&folder, config(), &objective, net()).unwrap();
+    assert!(!outcome.finished && outcome.step == 5);
+    let checkpoint = Checkpoint::latest(&folder.path().join("checkpoints/stage")).unwrap().unwrap();
+    assert_eq!(checkpoint.state().step, 5);
+
+    let second = fit(&folder, config(), &Regression::default(), net()).unwrap();
+    assert!(second.finished && second.step == 10);
+    let again = Regression::default();
+    let third = fit(&folder, config(), &again, net()).unwrap();
+    assert_eq!(again.calls.get(), 0);
+    assert_eq!(third.model.head.weight.to_data(), second.model.head.weight.to_data());
+}
+
+#[test]
+fn divergence_names_source_and_step_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let objective = Regression { poison_at: Some(6), ..Regression::default() };
+    let error = fit(&folder, config(), &objective, net()).unwrap_err().to_string();
+    assert!(error.contains("step 6") && error.contains("\"right\""), "{error}");
+    let checkpoint = Checkpoint::latest(&folder.path().join("checkpoints/stage")).unwrap().unwrap();
+    assert_eq!(checkpoint.state().step, 4);
+    checkpoint.load_into(net()).unwrap();
+}
+
+#[test]
+fn what_cannot_work_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let never = AtomicBool::new(false);
+    let mut one_stream = streams();
+    one_stream.pop();
+    let error = trainer(&folder, config()).fit(
+        &Regression::default(),
+        net(),
+        &mut one_stream,
+        &mut MemorySink::default(),
+        &never,
+    );
+    assert!(error.unwrap_err().to_string().contains("2 sources are configured, but 1 streams"));
+
+    let config_without_groups = TrainConfig { groups: Vec::new(), ..config() };
+    let error = fit(&folder, config_without_groups, &Regression::default(), net().no_grad()).unwrap_err();
+    assert!(matches!(error, TrainError::NothingTrainable { .. }), "{error}");
+
+    let mut torn = streams();
+    torn[1] = Box::new(Indexed::new(1, |_| Err::<Vec<f32>, _>("shard 3 is torn")));
+    let error = trainer(&folder, config())
+        .fit(&Regression::default(), net(), &mut torn, &mut MemorySink::default(), &never)
+        .unwrap_err();
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains("\"right\" failed at step 1") && reason == "shard 3 is torn");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
+}
