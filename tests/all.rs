@@ -1,1 +1,7 @@
-//! tests
+//! Tests across crates, in one binary so that the model is linked once.
+
+mod invariants;
+mod parity_flamingo;
+mod parity_lm;
+mod parity_training;
+mod parity_vision;

@@ -158,7 +158,8 @@ fn frozen_parameters_are_bit_identical_after_training_and_all_others_have_moved(
         model = optimizer.step(1e-2, model, gradients);
     }
     for ((path, old), (_, new)) in before.iter().zip(snapshot(&model)) {
-        let frozen = path.starts_with("vision") || (path.starts_with("lm") && !path.contains("new_embedding"));
+        let frozen =
+            path.starts_with("vision") || (path.starts_with("lm") && !path.contains("new_embedding"));
         // Latents past the interpolation, and frame embeddings past the first, take no part in single images.
         let unused = path.contains("frame_embeddings");
         assert!(unused || (*old == new) == frozen, "{path}: frozen {frozen}");

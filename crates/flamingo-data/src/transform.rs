@@ -221,9 +221,9 @@ mod tests {
     fn the_kernel_keeps_a_ramp() {
         let image = RgbaImage::from_fn(60, 60, |x, _| Rgba([4 * x as u8, 0, 0, 255]));
         let out = eval(plain(40, Resize::Squash), &image);
-        for x in 3..37 {
+        for (x, value) in out[..40].iter().enumerate().skip(3).take(34) {
             let expected = 4.0 * ((x as f32 + 0.5) * 1.5 - 0.5) / 255.0;
-            assert!((out[x] - expected).abs() < 1.0 / 255.0, "{x}: {} {expected}", out[x]);
+            assert!((value - expected).abs() < 1.0 / 255.0, "{x}: {value} {expected}");
         }
     }
 

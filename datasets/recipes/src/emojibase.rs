@@ -108,7 +108,8 @@ mod tests {
             {"label":"light skin tone","hexcode":"1F3FB","emoji":"x","group":2,"subgroup":5},
             {"label":"regional indicator A","hexcode":"1F1E6","emoji":"x"}
         ]"#;
-        let messages = br#"{"groups":[{"message":"animals","order":3}],"subgroups":[{"message":"mammals","order":5}]}"#;
+        let messages =
+            br#"{"groups":[{"message":"animals","order":3}],"subgroups":[{"message":"mammals","order":5}]}"#;
         let concepts = parse(data, messages).unwrap();
         let cow = &concepts["1f42e"];
         assert_eq!((concepts.len(), cow.name.as_str(), cow.keywords[0].as_str()), (1, "cow face", "moo"));

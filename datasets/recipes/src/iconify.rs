@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn icons_and_mirrored_aliases_are_found_by_character() {
-        let icons = br#"{"icons":{"left":{"body":"<path/>"}},"aliases":{"right":{"parent":"left","hFlip":true}},
+        let icons =
+            br#"{"icons":{"left":{"body":"<path/>"}},"aliases":{"right":{"parent":"left","hFlip":true}},
             "width":32,"height":32}"#;
         let chars = br#"{"1f448":"left","1f449-fe0f":"right","1f44a":"gone"}"#;
         let drawings = parse(icons, chars).unwrap();

@@ -63,9 +63,19 @@ impl Manifest {
             let path = folder.join(&expected.file);
             let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let found = hex(&bytes);
-            ensure!(found == expected.sha256, "{}: SHA-256 is {found}, expected {}", path.display(), expected.sha256);
+            ensure!(
+                found == expected.sha256,
+                "{}: SHA-256 is {found}, expected {}",
+                path.display(),
+                expected.sha256
+            );
             let records = shard::count(&bytes).with_context(|| path.display().to_string())?;
-            ensure!(records == expected.records, "{}: {records} records, expected {}", path.display(), expected.records);
+            ensure!(
+                records == expected.records,
+                "{}: {records} records, expected {}",
+                path.display(),
+                expected.records
+            );
         }
         Ok(())
     }

@@ -121,7 +121,8 @@ fn unpack(archive: &[u8], prefixes: &[&str]) -> anyhow::Result<BTreeMap<String, 
 fn cache_folder() -> anyhow::Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
         Some(cache) => PathBuf::from(cache),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?).join(".cache"),
+        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
+            .join(".cache"),
     };
     Ok(base.join("flamingo").join("packages"))
 }
@@ -132,7 +133,8 @@ mod tests {
 
     #[test]
     fn archives_are_named_as_npm_names_them() {
-        let package = Package { name: "@iconify-json/noto", version: "1.2.9", sha256: "", licence: "Apache-2.0" };
+        let package =
+            Package { name: "@iconify-json/noto", version: "1.2.9", sha256: "", licence: "Apache-2.0" };
         assert_eq!(package.archive_name(), "iconify-json-noto-1.2.9.tgz");
     }
 }

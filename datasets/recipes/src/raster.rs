@@ -30,7 +30,9 @@ pub fn png(svg: &str) -> anyhow::Result<Vec<u8>> {
         let colour = pixel.demultiply();
         match reduce(colour.alpha()) {
             0 => rgba.extend([0; 4]),
-            alpha => rgba.extend([reduce(colour.red()), reduce(colour.green()), reduce(colour.blue()), alpha]),
+            alpha => {
+                rgba.extend([reduce(colour.red()), reduce(colour.green()), reduce(colour.blue()), alpha])
+            }
         }
     }
     let mut file = Vec::new();

@@ -115,7 +115,10 @@ fn write(dataset: Dataset, folder: &Path, shards: &[(String, Vec<Record>)]) -> a
         counts
     };
     let split_name = |record: &Record| {
-        serde_json::to_value(record.meta.split).ok().and_then(|name| Some(name.as_str()?.to_owned())).unwrap_or_default()
+        serde_json::to_value(record.meta.split)
+            .ok()
+            .and_then(|name| Some(name.as_str()?.to_owned()))
+            .unwrap_or_default()
     };
     let mut manifest = Manifest {
         packages: dataset.packages().iter().map(Package::record).collect(),

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn one_style_of_a_held_out_image_stays_in_training() {
-        let held = BTreeMap::from([("A".to_owned(), HeldOut::Style("x")), ("B".to_owned(), HeldOut::Concept)]);
+        let held =
+            BTreeMap::from([("A".to_owned(), HeldOut::Style("x")), ("B".to_owned(), HeldOut::Concept)]);
         assert_eq!(split_of(&held, "A", "x"), Split::HeldoutImages);
         assert_eq!(split_of(&held, "A", "y"), Split::Train);
         assert_eq!(split_of(&held, "B", "z"), Split::HeldoutConcepts);

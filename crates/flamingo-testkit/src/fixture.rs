@@ -1,0 +1,98 @@
+//! Reading a fixture file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use flamingo_core::nearest;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::weights::Weights;
+
+/// The tensors of one file of `tests/fixtures`.
+#[derive(Debug, Clone)]
+pub struct Fixture {
+    name: String,
+    tensors: BTreeMap<String, HostTensor>,
+}
+
+/// f32 values, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HostTensor {
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+impl Fixture {
+    /// Reads `tests/fixtures/{name}.safetensors`.
+    ///
+    /// # Panics
+    ///
+    /// If it is not there or not readable, or a tensor is not f32.
+    pub fn load(name: &str) -> Self {
+        let path = folder().join(format!("{name}.safetensors"));
+        let bytes = fs::read(&path).unwrap_or_else(|error| {
+            panic!("cannot read {} ({error}); the scripts in tests/parity write the fixtures", path.display())
+        });
+        let file = SafeTensors::deserialize(&bytes)
+            .unwrap_or_else(|error| panic!("{} is not a whole safetensors file: {error}", path.display()));
+        let tensors = file.iter().map(|(key, view)| {
+            assert_eq!(view.dtype(), Dtype::F32, "tensor {key} of {} must be f32", path.display());
+            let (values, _) = view.data().as_chunks();
+            let values = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            (key.to_owned(), HostTensor { shape: view.shape().to_vec(), values })
+        });
+        Self { name: name.to_owned(), tensors: tensors.collect() }
+    }
+
+    /// The tensor `key` on `device`, in the shape that the reference gave it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such tensor, or it has not `D` dimensions.
+    pub fn tensor<const D: usize>(&self, key: &str, device: &Device) -> Tensor<D> {
+        let tensor = self.tensors.get(key).unwrap_or_else(|| {
+            let hint = nearest::hint(key, self.tensors.keys().map(String::as_str));
+            panic!("fixture {} has no tensor {key:?}{hint}", self.name)
+        });
+        let rank = tensor.shape.len();
+        assert_eq!(rank, D, "tensor {key:?} of fixture {} has {rank} dimensions, not {D}", self.name);
+        Tensor::from_data(TensorData::new(tensor.values.clone(), tensor.shape.clone()), device)
+    }
+
+    /// The weights: all tensors below `weights.`, under the reference's own keys.
+    pub fn weights(&self) -> Weights {
+        let below = |(key, tensor): (&String, &HostTensor)| {
+            key.strip_prefix("weights.").map(|key| (key.to_owned(), tensor.clone()))
+        };
+        Weights::new(&self.name, self.tensors.iter().filter_map(below).collect())
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_keep_their_shape() {
+        let fixture = Fixture::load("adamw-0");
+        assert_eq!(fixture.tensor::<2>("in.grad0", &Device::flex()).dims(), [3, 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "has no tensor \"in.grad\"")]
+    fn missing_keys_are_named() {
+        let _ = Fixture::load("adamw-0").tensor::<2>("in.grad", &Device::flex());
+    }
+
+    #[test]
+    #[should_panic(expected = "the scripts in tests/parity write the fixtures")]
+    fn missing_files_say_what_makes_them() {
+        let _ = Fixture::load("no-such-fixture");
+    }
+}

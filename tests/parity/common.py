@@ -1,0 +1,55 @@
+"""What all generators share: seeded weights that hide nothing, and the layout of a fixture file.
+
+A fixture holds `weights.<key of the reference>`, `in.<name>`, `mid.<name>`, `out.<name>` and `grad.<name>`, all f32
+(token ids too: they are small integers).
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+SEEDS = (0, 1)
+
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@torch.no_grad()
+def randomise(module: torch.nn.Module, random: torch.Generator) -> None:
+    """Fills every parameter: matrices by fan-in, gains around 1, biases and gates well away from 0.
+
+    As initialised, many parts are zero or one, and a test would pass whatever is done with them.
+    """
+    for name, parameter in module.named_parameters():
+        noise = torch.randn(parameter.shape, generator=random)
+        if parameter.squeeze().ndim > 1:
+            parameter.copy_(noise * parameter[0].numel() ** -0.5)
+        elif name.endswith(("gain", "gate", "norm.weight")) or "norm" in name and name.endswith("weight"):
+            parameter.copy_(0.8 + 0.2 * noise)
+        else:
+            parameter.copy_(0.3 * noise)
+
+
+def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Every parameter under the reference's own key."""
+    return {f"weights.{key}": value for key, value in module.named_parameters()}
+
+
+def weighted_sum(output: torch.Tensor) -> torch.Tensor:
+    """A scalar whose gradient differs at every element: sum of output_i * cos(i)."""
+    flat = output.flatten()
+    return (flat * torch.arange(flat.numel(), dtype=torch.float64).cos().to(flat.dtype)).sum()
+
+
+def save(name: str, tensors: dict[str, torch.Tensor]) -> None:
+    FIXTURES.mkdir(exist_ok=True)
+    path = FIXTURES / f"{name}.safetensors"
+    plain = {key: value.detach().to(torch.float32).contiguous().clone() for key, value in tensors.items()}
+    save_file(plain, path)
+    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, {len(plain)} tensors")
