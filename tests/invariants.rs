@@ -126,7 +126,7 @@ fn a_row_of_a_batch_equals_the_row_alone() {
     let alone = model.forward(&batch(&[PAGE], Some(pixels.clone()), &device));
     let other: &[u32] = &[IMAGE, 9, 9, EOC, IMAGE, 8, 8, 8, 7, EOC];
     let both = Tensor::cat(vec![pixels, images(2, &device)], 0);
-    let together = model.forward(&batch(&[PAGE, other], Some(both), &device)).slice([0..1]);
+    let together = model.forward(&batch(&[PAGE, other], Some(both), &device)).slice(0..1);
     let moved = differences(alone, together);
     assert!(moved.iter().all(|difference| *difference < 1e-5), "{moved:?}");
 }

@@ -1,1 +1,1 @@
-//! tests
+//! Nothing to see here: the tests are the modules of `all.rs`.

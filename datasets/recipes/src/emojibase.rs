@@ -41,9 +41,9 @@ const COMPONENTS: u32 = 2;
 ///
 /// If the package cannot be had or is not what it should be.
 pub fn concepts() -> anyhow::Result<BTreeMap<String, Concept>> {
-    let files = PACKAGE.files(&["en/data.json", "en/messages.json"])?;
+    let files = PACKAGE.files(&["en/data.json", "en/messages.json", "meta/groups.json"])?;
     let file = |name: &str| files.get(name).with_context(|| format!("{} has no {name}", PACKAGE.name));
-    parse(file("en/data.json")?, file("en/messages.json")?)
+    parse(file("en/data.json")?, file("en/messages.json")?, file("meta/groups.json")?)
 }
 
 /// Lower case, and without the variation selector that packages put in or leave out.
@@ -51,7 +51,7 @@ pub fn normalise(code: &str) -> String {
     code.to_lowercase().split('-').filter(|part| *part != "fe0f").collect::<Vec<_>>().join("-")
 }
 
-fn parse(data: &[u8], messages: &[u8]) -> anyhow::Result<BTreeMap<String, Concept>> {
+fn parse(data: &[u8], messages: &[u8], keys: &[u8]) -> anyhow::Result<BTreeMap<String, Concept>> {
     #[derive(Deserialize)]
     struct Entry {
         label: String,
@@ -69,14 +69,22 @@ fn parse(data: &[u8], messages: &[u8]) -> anyhow::Result<BTreeMap<String, Concep
     }
     #[derive(Deserialize)]
     struct Message {
+        key: String,
         message: String,
-        order: u32,
+    }
+    /// Keys by number. The messages have numbers too, but two of them share one.
+    #[derive(Deserialize)]
+    struct Keys {
+        groups: BTreeMap<u32, String>,
+        subgroups: BTreeMap<u32, String>,
     }
     let entries: Vec<Entry> = serde_json::from_slice(data).context("en/data.json")?;
     let messages: Messages = serde_json::from_slice(messages).context("en/messages.json")?;
-    let name_of = |list: &[Message], order: u32| {
-        let message = list.iter().find(|message| message.order == order);
-        message.map(|message| message.message.clone()).with_context(|| format!("no group of order {order}"))
+    let keys: Keys = serde_json::from_slice(keys).context("meta/groups.json")?;
+    let name_of = |list: &[Message], keys: &BTreeMap<u32, String>, number: u32| {
+        let key = keys.get(&number).with_context(|| format!("no group of number {number}"))?;
+        let message = list.iter().find(|message| message.key == *key);
+        message.map(|message| message.message.clone()).with_context(|| format!("no name of group {key}"))
     };
     let mut concepts = BTreeMap::new();
     for entry in entries {
@@ -89,8 +97,8 @@ fn parse(data: &[u8], messages: &[u8]) -> anyhow::Result<BTreeMap<String, Concep
             emoji: entry.emoji,
             name: entry.label.to_lowercase(),
             keywords: entry.tags.into_iter().map(|tag| tag.to_lowercase()).collect(),
-            group: name_of(&messages.groups, group)?,
-            subgroup: name_of(&messages.subgroups, subgroup)?,
+            group: name_of(&messages.groups, &keys.groups, group)?,
+            subgroup: name_of(&messages.subgroups, &keys.subgroups, subgroup)?,
         };
         concepts.insert(normalise(&entry.hexcode), concept);
     }
@@ -109,8 +117,9 @@ mod tests {
             {"label":"regional indicator A","hexcode":"1F1E6","emoji":"x"}
         ]"#;
         let messages =
-            br#"{"groups":[{"message":"animals","order":3}],"subgroups":[{"message":"mammals","order":5}]}"#;
-        let concepts = parse(data, messages).unwrap();
+            br#"{"groups":[{"message":"animals","key":"a"}],"subgroups":[{"message":"mammals","key":"m"}]}"#;
+        let keys = br#"{"groups":{"3":"a"},"subgroups":{"5":"m"}}"#;
+        let concepts = parse(data, messages, keys).unwrap();
         let cow = &concepts["1f42e"];
         assert_eq!((concepts.len(), cow.name.as_str(), cow.keywords[0].as_str()), (1, "cow face", "moo"));
         assert_eq!((cow.group.as_str(), cow.subgroup.as_str()), ("animals", "mammals"));

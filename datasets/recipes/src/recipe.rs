@@ -15,7 +15,7 @@ use crate::npm::{Package, hex};
 use crate::openmoji;
 use crate::raster;
 use crate::shard::{Record, pack};
-use crate::split::{held_out, split_of};
+use crate::split::{Split, held_out, split_of};
 
 /// A bundled dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,7 +75,7 @@ pub fn prepare(dataset: Dataset, folder: &Path) -> anyhow::Result<Manifest> {
                 Ok(Record::new(concept, style, split_of(&held_out, &concept.code, style), png))
             })
             .collect::<anyhow::Result<Vec<Record>>>()?;
-        shards.push((format!("{style}-000000.tar.gz"), records));
+        shards.push((format!("{style}-000000.tar.gz"), without_twins(records)));
     }
     write(dataset, folder, &shards)
 }
@@ -89,6 +89,17 @@ pub fn verify(folder: &Path) -> anyhow::Result<Manifest> {
     let manifest = Manifest::read(folder)?;
     manifest.verify(folder)?;
     Ok(manifest)
+}
+
+/// Drops training pictures that are, to the pixel, also a held-out picture under another name.
+fn without_twins(records: Vec<Record>) -> Vec<Record> {
+    let held_out: BTreeSet<Vec<u8>> = records
+        .iter()
+        .filter(|record| record.meta.split != Split::Train)
+        .map(|record| record.png.clone())
+        .collect();
+    let keep = |record: &Record| record.meta.split != Split::Train || !held_out.contains(&record.png);
+    records.into_iter().filter(keep).collect()
 }
 
 /// Concepts that both draw, each name once, by normalised code.
