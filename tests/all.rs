@@ -5,3 +5,4 @@ mod parity_flamingo;
 mod parity_lm;
 mod parity_training;
 mod parity_vision;
+mod run;

@@ -91,7 +91,9 @@ pub enum DeviceSpec {
 #[non_exhaustive]
 pub enum DeviceError {
     /// The text is no device.
-    #[error("unknown device {given:?}: expected auto, flex, wgpu[:N], vulkan[:N], metal[:N], cuda[:N] or rocm[:N]{hint}")]
+    #[error(
+        "unknown device {given:?}: expected auto, flex, wgpu[:N], vulkan[:N], metal[:N], cuda[:N] or rocm[:N]{hint}"
+    )]
     Unknown {
         /// What was written.
         given: String,

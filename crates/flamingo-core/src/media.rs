@@ -111,9 +111,11 @@ mod tests {
     fn masks_block_all_but_the_own_or_earlier_images() {
         let device = Device::flex();
         let layout = MediaLayout::new(&[0, 1, 2], 1, 3, &device);
-        let only: Vec<bool> = layout.blocked(MediaAttention::Preceding, 2, 1).into_data().iter::<bool>().collect();
+        let only: Vec<bool> =
+            layout.blocked(MediaAttention::Preceding, 2, 1).into_data().iter::<bool>().collect();
         assert_eq!(only, [true, true, false, true, true, false]);
-        let all: Vec<bool> = layout.blocked(MediaAttention::AllPrevious, 2, 1).into_data().iter::<bool>().collect();
+        let all: Vec<bool> =
+            layout.blocked(MediaAttention::AllPrevious, 2, 1).into_data().iter::<bool>().collect();
         assert_eq!(all, [true, true, false, true, false, false]);
     }
 }

@@ -66,7 +66,11 @@ pub enum OverlayError {
 /// # Errors
 ///
 /// On text that is not TOML, on unknown keys and on values that the configuration does not accept.
-pub fn overlay<T: Serialize + DeserializeOwned>(base: &T, text: &str, origin: impl Display) -> Result<T, OverlayError> {
+pub fn overlay<T: Serialize + DeserializeOwned>(
+    base: &T,
+    text: &str,
+    origin: impl Display,
+) -> Result<T, OverlayError> {
     let origin = origin.to_string();
     let table: toml::Table = toml::from_str(text)
         .map_err(|error| OverlayError::Syntax { origin: origin.clone(), message: error.to_string() })?;
@@ -95,7 +99,9 @@ fn merge(base: &mut Value, patch: Value, path: &str, origin: &str) -> Result<(),
             origin: origin.to_owned(),
             message: format!(
                 "`{path}` is a table with the keys {}, not a single value",
-                base.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default()
+                base.as_object()
+                    .map(|map| map.keys().cloned().collect::<Vec<_>>().join(", "))
+                    .unwrap_or_default()
             ),
         }),
         (base, patch) => {

@@ -81,9 +81,11 @@ impl Decoder {
         let x = self.embed(ids);
         let [_, len, d_model] = x.dims();
         let distances = distance_encoding(len, d_model, &x.device());
-        let x = self.blocks.iter().enumerate().fold(x, |x, (layer, block)| {
-            block.forward(hook.before_layer(layer, x), distances.clone())
-        });
+        let x = self
+            .blocks
+            .iter()
+            .enumerate()
+            .fold(x, |x, (layer, block)| block.forward(hook.before_layer(layer, x), distances.clone()));
         self.norm.forward(x)
     }
 
@@ -103,9 +105,8 @@ impl Decoder {
     fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [batch, len] = ids.dims();
         let [vocab, d_model] = self.embedding.dims();
-        let look_up = |table: &Param<Tensor<2>>, ids: Tensor<2, Int>| {
-            burn::tensor::module::embedding(table.val(), ids)
-        };
+        let look_up =
+            |table: &Param<Tensor<2>>, ids: Tensor<2, Int>| burn::tensor::module::embedding(table.val(), ids);
         let Some(new_embedding) = &self.new_embedding else {
             return look_up(&self.embedding, ids);
         };

@@ -52,7 +52,9 @@ mod tests {
         let x = || Tensor::<1>::from_floats([-1.0, 0.5, 2.0], &device);
         let check = |act: Act, expected: [f32; 3]| {
             let expected = Tensor::<1>::from_floats(expected, &device);
-            act.forward(x()).into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+            act.forward(x())
+                .into_data()
+                .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
         };
         check(Act::Gelu, [-0.158_655, 0.345_731, 1.954_5]);
         check(Act::GeluTanh, [-0.158_808, 0.345_714, 1.954_598]);

@@ -113,7 +113,8 @@ mod tests {
             let attention = config.init(&device);
             let x = Tensor::random([1, 2, 6], Distribution::Default, &device);
             let context = Tensor::random([1, 3, 5], Distribution::Default, &device);
-            let blocked = Tensor::<4, Bool>::from_data([[[[true, true, true], [false, true, true]]]], &device);
+            let blocked =
+                Tensor::<4, Bool>::from_data([[[[true, true, true], [false, true, true]]]], &device);
             let out = attention.forward(x, context, Some(blocked));
             let rows: Vec<f32> = out.abs().sum_dim(2).into_data().try_to_vec().unwrap();
             assert_eq!(rows[0], 0.0);

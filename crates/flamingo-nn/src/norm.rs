@@ -28,7 +28,9 @@ impl NormConfig {
             NormConfig::Layer { epsilon } => {
                 Norm::Layer(LayerNormConfig::new(width).with_epsilon(epsilon).init(device))
             }
-            NormConfig::Rms { epsilon } => Norm::Rms(RmsNormConfig::new(width).with_epsilon(epsilon).init(device)),
+            NormConfig::Rms { epsilon } => {
+                Norm::Rms(RmsNormConfig::new(width).with_epsilon(epsilon).init(device))
+            }
         }
     }
 }

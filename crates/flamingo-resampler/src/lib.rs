@@ -133,7 +133,8 @@ impl PerceiverResampler {
         };
         let media_tokens = features.reshape([batch * media, frames * positions, width]);
         let latents = self.latents.val().unsqueeze::<3>().expand([batch * media, n_latents, width]);
-        let latents = self.layers.iter().fold(latents, |latents, layer| layer.forward(&media_tokens, latents));
+        let latents =
+            self.layers.iter().fold(latents, |latents, layer| layer.forward(&media_tokens, latents));
         self.norm.forward(latents).reshape([batch, media, n_latents, width])
     }
 }
@@ -169,7 +170,7 @@ impl PerceiverLayer {
 fn interpolate_frames(embeddings: Tensor<2>, frames: usize) -> Tensor<2> {
     let [trained, _] = embeddings.dims();
     if frames <= trained {
-        return embeddings.slice([0..frames]);
+        return embeddings.slice(0..frames);
     }
     let device = embeddings.device();
     Tensor::<2>::from_data(interpolation_weights(trained, frames), &device).matmul(embeddings)
@@ -196,8 +197,15 @@ mod tests {
     use flamingo_nn::count_parameters;
 
     fn tiny(device: &Device) -> PerceiverResampler {
-        ResamplerConfig { n_layers: 2, n_heads: 2, d_head: 4, n_latents: 5, n_frames: 3, ..ResamplerConfig::paper(8) }
-            .init(device)
+        ResamplerConfig {
+            n_layers: 2,
+            n_heads: 2,
+            d_head: 4,
+            n_latents: 5,
+            n_frames: 3,
+            ..ResamplerConfig::paper(8)
+        }
+        .init(device)
     }
 
     #[test]

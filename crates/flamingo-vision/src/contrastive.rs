@@ -35,7 +35,8 @@ impl ContrastiveConfig {
             vision_projection: linear(vision.final_width),
             text: self.text.init(device),
             text_projection: linear(self.text.d_model),
-            log_inverse_temperature: Initializer::Constant { value: self.inverse_temperature.ln() }.init([1], device),
+            log_inverse_temperature: Initializer::Constant { value: self.inverse_temperature.ln() }
+                .init([1], device),
         }
     }
 }

@@ -111,8 +111,8 @@ impl NfNetConfig {
             ScaledConvConfig { channels, kernel, stride, groups: 1, variant: self.variant }.init(device)
         };
         let [a, b, c, d] = [8, 4, 2, 1].map(|part| self.stem_width / part);
-        let stem =
-            [([3, a], 2), ([a, b], 1), ([b, c], 1), ([c, d], 2)].map(|(channels, stride)| conv(channels, 3, stride));
+        let stem = [([3, a], 2), ([a, b], 1), ([b, c], 1), ([c, d], 2)]
+            .map(|(channels, stride)| conv(channels, 3, stride));
 
         let mut blocks = Vec::new();
         let mut channels = self.stem_width;
@@ -124,7 +124,8 @@ impl NfNetConfig {
                 blocks.push(self.block([channels, width], stride, beta, device));
                 channels = width;
                 // The transition block's shortcut is normalised too, so its output has variance 1 + alpha^2.
-                expected_variance = if index == 0 { 1.0 } else { expected_variance } + self.alpha * self.alpha;
+                expected_variance =
+                    if index == 0 { 1.0 } else { expected_variance } + self.alpha * self.alpha;
             }
         }
         NfNet {

@@ -113,7 +113,8 @@ mod tests {
     fn standardised_weights_have_mean_zero_and_variance_one_over_fan_in() {
         let device = Device::flex();
         for variant in [NfVariant::Timm, NfVariant::DeepMind] {
-            let conv = ScaledConvConfig { channels: [8, 4], kernel: 3, stride: 1, groups: 2, variant }.init(&device);
+            let conv =
+                ScaledConvConfig { channels: [8, 4], kernel: 3, stride: 1, groups: 2, variant }.init(&device);
             let weights: Vec<f32> = conv.standardised().into_data().try_to_vec().unwrap();
             for filter in weights.chunks(36) {
                 let mean = filter.iter().sum::<f32>() / 36.0;

@@ -54,7 +54,9 @@ impl TextTowerConfig {
             })
             .collect();
         TextTower {
-            tokens: EmbeddingConfig::new(self.vocab, self.d_model).with_initializer(small.clone()).init(device),
+            tokens: EmbeddingConfig::new(self.vocab, self.d_model)
+                .with_initializer(small.clone())
+                .init(device),
             positions: small.init([self.max_len, self.d_model], device),
             blocks,
             norm: norm.init(self.d_model, device),
@@ -90,7 +92,7 @@ impl TextTower {
     pub fn forward(&self, ids: Tensor<2, Int>, present: Tensor<2>) -> Tensor<2> {
         let [n, len] = ids.dims();
         assert_shape!(present, [n, len]);
-        let positions = self.positions.val().slice([0..len]);
+        let positions = self.positions.val().slice(0..len);
         let x = self.tokens.forward(ids) + positions.unsqueeze::<3>();
         let blocked = present.clone().equal_elem(0.0).reshape([n, 1, 1, len]).expand([n, 1, len, len]);
         let x = self.blocks.iter().fold(x, |x, block| {
@@ -125,7 +127,8 @@ mod tests {
     #[test]
     fn padding_changes_nothing() {
         let device = Device::flex();
-        let tower = TextTowerConfig { vocab: 10, d_model: 8, n_layers: 2, n_heads: 2, max_len: 6 }.init(&device);
+        let tower =
+            TextTowerConfig { vocab: 10, d_model: 8, n_layers: 2, n_heads: 2, max_len: 6 }.init(&device);
         let short = tower.forward(Tensor::from_data([[3, 4]], &device), Tensor::ones([1, 2], &device));
         let padded = tower.forward(
             Tensor::from_data([[3, 4, 9, 9]], &device),

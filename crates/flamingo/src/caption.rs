@@ -65,7 +65,8 @@ pub fn greedy_captions(
         }
         let len = rows[0].ids.len();
         // <BOS> sees nothing; everything from <image> on sees the only image.
-        let phi: Vec<u32> = (0..images).flat_map(|_| (0..len).map(|position| u32::from(position > 0))).collect();
+        let phi: Vec<u32> =
+            (0..images).flat_map(|_| (0..len).map(|position| u32::from(position > 0))).collect();
         let layout = MediaLayout::new(&phi, images, len, &device);
         let hidden = model.hidden_with(ids(&rows, &device), &model.see(&media, &layout));
         let last = hidden.slice([0..images, len - 1..len]).squeeze_dim::<2>(1);

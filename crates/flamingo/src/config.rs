@@ -59,15 +59,33 @@ impl Preset {
         Preset { name: "nano", paper: None },
         Preset {
             name: "3b",
-            paper: Some(PaperCounts { lm: "1.4B", vision: "435M", xattn: "1.2B", resampler: "194M", total: "3.2B" }),
+            paper: Some(PaperCounts {
+                lm: "1.4B",
+                vision: "435M",
+                xattn: "1.2B",
+                resampler: "194M",
+                total: "3.2B",
+            }),
         },
         Preset {
             name: "9b",
-            paper: Some(PaperCounts { lm: "7.1B", vision: "435M", xattn: "1.6B", resampler: "194M", total: "9.3B" }),
+            paper: Some(PaperCounts {
+                lm: "7.1B",
+                vision: "435M",
+                xattn: "1.6B",
+                resampler: "194M",
+                total: "9.3B",
+            }),
         },
         Preset {
             name: "80b",
-            paper: Some(PaperCounts { lm: "70B", vision: "435M", xattn: "10B", resampler: "194M", total: "80B" }),
+            paper: Some(PaperCounts {
+                lm: "70B",
+                vision: "435M",
+                xattn: "10B",
+                resampler: "194M",
+                total: "80B",
+            }),
         },
     ];
 
@@ -126,7 +144,10 @@ impl FlamingoConfig {
                 init_std: 0.2,
                 ..ResamplerConfig::paper(d_media)
             },
-            xattn: GatedXattnConfig { d_ff: 2 * d_model, ..GatedXattnConfig::paper(d_model, n_heads, d_media, 1) },
+            xattn: GatedXattnConfig {
+                d_ff: 2 * d_model,
+                ..GatedXattnConfig::paper(d_model, n_heads, d_media, 1)
+            },
             lm: DecoderConfig {
                 vocab: 3072,
                 new_tokens: NEW_TOKENS,

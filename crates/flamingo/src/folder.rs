@@ -59,7 +59,7 @@ impl Pretrained {
         let folder = folder.as_ref();
         let config = FlamingoConfig::load(folder)?;
         let model = load_module(config.init(device)?, &folder.join(WEIGHTS))?;
-        let tokenizer = TextTokenizer::load(&folder.join(TOKENIZER))?;
+        let tokenizer = TextTokenizer::load(folder.join(TOKENIZER))?;
         Ok(Self { model, config, tokenizer })
     }
 
@@ -69,7 +69,7 @@ impl Pretrained {
     ///
     /// If a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), FlamingoError> {
-        self.tokenizer.save(&folder.join(TOKENIZER))?;
+        self.tokenizer.save(folder.join(TOKENIZER))?;
         save_module(&self.model, &folder.join(WEIGHTS))?;
         write_json(&folder.join(CONFIG), &self.config)
     }
@@ -81,8 +81,10 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Flam
 }
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FlamingoError> {
-    let bytes = fs::read(path)
-        .map_err(|error| FlamingoError::Folder { path: path.to_owned(), message: format!("cannot read: {error}") })?;
+    let bytes = fs::read(path).map_err(|error| FlamingoError::Folder {
+        path: path.to_owned(),
+        message: format!("cannot read: {error}"),
+    })?;
     serde_json::from_slice(&bytes).map_err(|error| broken(path, &error))
 }
 

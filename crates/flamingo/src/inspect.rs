@@ -58,7 +58,11 @@ impl Summary {
     /// # Errors
     ///
     /// If the parts do not fit each other.
-    pub fn new(name: &str, config: &FlamingoConfig, paper: Option<PaperCounts>) -> Result<Self, FlamingoError> {
+    pub fn new(
+        name: &str,
+        config: &FlamingoConfig,
+        paper: Option<PaperCounts>,
+    ) -> Result<Self, FlamingoError> {
         // Burn creates parameters when they are first used; nothing here uses them.
         let model = config.init(&Device::default())?;
         let new_rows = model.lm.new_embedding.as_ref().map_or(0, |table| table.lazy_shape().num_elements());
@@ -116,7 +120,8 @@ impl Summary {
                 note: format!("{} tokens, context {}", config.lm.vocab, config.lm.max_len),
             },
         ];
-        let sum = |trained| parts.iter().filter(|part| part.trained == trained).map(|part| part.parameters).sum();
+        let sum =
+            |trained| parts.iter().filter(|part| part.trained == trained).map(|part| part.parameters).sum();
         Ok(Self { name: name.to_owned(), trained: sum(true), frozen: sum(false), parts })
     }
 }
@@ -125,8 +130,9 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = |f: &mut fmt::Formatter<'_>, cells: [&str; 8]| {
             let [name, layers, width, heads, parameters, state, paper, note] = cells;
-            let line =
-                format!("{name:<28} {layers:>6} {width:>6} {heads:>6} {parameters:>15} {state:<7} {paper:>6}  {note}");
+            let line = format!(
+                "{name:<28} {layers:>6} {width:>6} {heads:>6} {parameters:>15} {state:<7} {paper:>6}  {note}"
+            );
             writeln!(f, "{}", line.trim_end())
         };
         writeln!(f, "flamingo {}\n", self.name)?;

@@ -23,7 +23,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let device = args.device.parse::<DeviceSpec>().and_then(DeviceSpec::resolve).map_err(FlamingoError::from)?;
+    let device =
+        args.device.parse::<DeviceSpec>().and_then(DeviceSpec::resolve).map_err(FlamingoError::from)?;
     let pretrained = Pretrained::load(&args.model, &device)?;
     let captions = caption_files(&pretrained, &args.images, &device)?;
     if args.json {

@@ -21,7 +21,9 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let summary = match (&args.preset, &args.model) {
         (Some(name), _) => Summary::of_preset(Preset::find(name)?)?,
-        (None, Some(folder)) => Summary::new(&folder.display().to_string(), &FlamingoConfig::load(folder)?, None)?,
+        (None, Some(folder)) => {
+            Summary::new(&folder.display().to_string(), &FlamingoConfig::load(folder)?, None)?
+        }
         (None, None) => anyhow::bail!("name a --preset or a --model"),
     };
     match args.json {

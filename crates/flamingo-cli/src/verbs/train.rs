@@ -48,7 +48,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print!("{}", toml::to_string_pretty(&config)?);
         return Ok(());
     }
-    let device = args.device.parse::<DeviceSpec>().and_then(DeviceSpec::resolve).map_err(FlamingoError::from)?;
+    let device =
+        args.device.parse::<DeviceSpec>().and_then(DeviceSpec::resolve).map_err(FlamingoError::from)?;
     let folder = PathBuf::from("runs").join(&args.name);
     let request = RunRequest {
         folder: folder.clone(),
@@ -78,7 +79,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 fn configuration(args: &Args) -> anyhow::Result<RunConfig> {
     let mut config = RunConfig::default();
     if let Some(file) = &args.config {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         config = overlay(&config, &text, file.display()).map_err(FlamingoError::from)?;
     }
     for setting in &args.set {

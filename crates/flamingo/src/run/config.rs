@@ -168,7 +168,13 @@ impl RunConfig {
 }
 
 fn group(name: &str, pattern: &str, weight_decay: f64, agc: Option<f64>) -> GroupSpec {
-    GroupSpec { name: name.to_owned(), pattern: pattern.to_owned(), lr: 1.0, weight_decay: Some(weight_decay), agc }
+    GroupSpec {
+        name: name.to_owned(),
+        pattern: pattern.to_owned(),
+        lr: 1.0,
+        weight_decay: Some(weight_decay),
+        agc,
+    }
 }
 
 fn stage(sources: &[(&str, f64)]) -> TrainConfig {
@@ -180,7 +186,10 @@ fn stage(sources: &[(&str, f64)]) -> TrainConfig {
         weight_decay: 0.1,
         groups: Vec::new(),
         clip_norm: Some(1.0),
-        sources: sources.iter().map(|(name, weight)| SourceSpec { name: (*name).to_owned(), weight: *weight }).collect(),
+        sources: sources
+            .iter()
+            .map(|(name, weight)| SourceSpec { name: (*name).to_owned(), weight: *weight })
+            .collect(),
         log_every: 20,
         checkpoint_every: 200,
         keep_last: 2,

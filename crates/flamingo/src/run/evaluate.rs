@@ -94,11 +94,13 @@ impl Evaluator<'_> {
         let images = sample(self.set, split, self.config.evaluation.samples);
         // Half-way round: another concept, as no concept has so many pictures.
         let half = images.len() / 2;
-        let shuffled: Vec<usize> = (0..images.len()).map(|index| images[(index + half) % images.len()]).collect();
+        let shuffled: Vec<usize> =
+            (0..images.len()).map(|index| images[(index + half) % images.len()]).collect();
         let captions = self.captions(&images);
         let shuffled_captions = self.captions(&shuffled);
         let exact = |captions: &[Caption]| {
-            let right = captions.iter().zip(&images).filter(|(caption, image)| caption.text == self.name(**image));
+            let right =
+                captions.iter().zip(&images).filter(|(caption, image)| caption.text == self.name(**image));
             right.count() as f64 / images.len().max(1) as f64
         };
         let scores = SplitScores {
@@ -153,7 +155,8 @@ impl Evaluator<'_> {
             self.contrastive.embed_images(pixels.reshape([n, channels, height, width]))
         };
         let embedded = Tensor::cat(images.chunks(BATCH).map(embed).collect(), 0);
-        let nearest: Vec<i64> = embedded.matmul(texts.transpose()).argmax(1).into_data().iter::<i64>().collect();
+        let nearest: Vec<i64> =
+            embedded.matmul(texts.transpose()).argmax(1).into_data().iter::<i64>().collect();
         let right = nearest.iter().enumerate().filter(|(index, found)| *index as i64 == **found).count();
         right as f64 / images.len().max(1) as f64
     }

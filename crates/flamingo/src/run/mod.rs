@@ -14,7 +14,7 @@ mod evaluate;
 mod report;
 
 pub use config::{ContrastiveStage, DataConfig, EvaluationConfig, FlamingoStage, LanguageStage, RunConfig};
-pub use evaluate::{SplitScores, Evaluation};
+pub use evaluate::{Evaluation, SplitScores};
 pub use report::{Report, StageTime};
 
 use std::collections::BTreeMap;
@@ -28,7 +28,8 @@ use flamingo_core::seed::{derive, word};
 use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, Split, TextTokenizer, list_shards};
 use flamingo_lm::Decoder;
 use flamingo_train::{
-    BoxStream, Existing, Indexed, JsonlSink, Objective, Progress, RunDir, TrainConfig, Trainer, load_module, save_module,
+    BoxStream, Existing, Indexed, JsonlSink, Objective, Progress, RunDir, TrainConfig, Trainer, load_module,
+    save_module,
 };
 use flamingo_vision::ContrastiveModel;
 use rand::SeedableRng;
@@ -37,10 +38,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::error::FlamingoError;
 use crate::folder::{Pretrained, TOKENIZER, read_json, write_json};
 use crate::model::Flamingo;
-use crate::stages::{Stage, pictures_by_concept};
 use crate::stages::contrastive::{ContrastiveObjective, PairSampler};
 use crate::stages::flamingo::{CaptionSampler, FlamingoObjective, PageSampler, Sampling};
 use crate::stages::language::{LanguageObjective, TextSampler};
+use crate::stages::{Stage, pictures_by_concept};
 
 /// What a run is asked to do.
 #[derive(Debug, Clone)]
@@ -94,7 +95,8 @@ impl Run {
     fn open(request: &RunRequest, device: &Device) -> Result<Self, FlamingoError> {
         let config = request.config.clone();
         config.model.validate()?;
-        let shards = config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
+        let shards =
+            config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
         let set = Arc::new(ConceptSet::load(&shards)?);
         let composer = Arc::new(PageComposer::new(&set, config.data.pages.clone())?);
 
@@ -105,8 +107,9 @@ impl Run {
             if before != config {
                 return Err(FlamingoError::Folder {
                     path: written,
-                    message: "the run was started with another configuration; give the same one, or another --name"
-                        .to_owned(),
+                    message:
+                        "the run was started with another configuration; give the same one, or another --name"
+                            .to_owned(),
                 });
             }
         }
@@ -150,7 +153,8 @@ impl Run {
 
     fn contrastive(&self, stop: &AtomicBool) -> Result<Option<ContrastiveModel>, FlamingoError> {
         let stage = &self.config.contrastive;
-        let fresh = self.seeded(Stage::Contrastive, || stage.towers.init(&self.config.model.vision, &self.device));
+        let fresh =
+            self.seeded(Stage::Contrastive, || stage.towers.init(&self.config.model.vision, &self.device));
         let sampler = PairSampler::new(
             self.set.clone(),
             self.tokenizer.clone(),
@@ -158,9 +162,18 @@ impl Run {
             [stage.batch, stage.towers.text.max_len],
             self.stream_seed("pairs"),
         );
-        let objective =
-            ContrastiveObjective { device: self.graph_device(), label_smoothing: stage.towers.label_smoothing };
-        self.stage(Stage::Contrastive, &stage.train, &objective, fresh, vec![stream(move |k| sampler.batch(k))], stop)
+        let objective = ContrastiveObjective {
+            device: self.graph_device(),
+            label_smoothing: stage.towers.label_smoothing,
+        };
+        self.stage(
+            Stage::Contrastive,
+            &stage.train,
+            &objective,
+            fresh,
+            vec![stream(move |k| sampler.batch(k))],
+            stop,
+        )
     }
 
     fn language(&self, stop: &AtomicBool) -> Result<Option<Decoder>, FlamingoError> {
@@ -174,7 +187,14 @@ impl Run {
             seed: self.stream_seed("text"),
         };
         let objective = LanguageObjective { device: self.graph_device() };
-        self.stage(Stage::Language, &stage.train, &objective, fresh, vec![stream(move |k| sampler.batch(k))], stop)
+        self.stage(
+            Stage::Language,
+            &stage.train,
+            &objective,
+            fresh,
+            vec![stream(move |k| sampler.batch(k))],
+            stop,
+        )
     }
 
     fn flamingo(
@@ -235,7 +255,11 @@ impl Run {
         Ok(Some(model))
     }
 
-    fn report(&self, contrastive: &ContrastiveModel, pretrained: &Pretrained) -> Result<Report, FlamingoError> {
+    fn report(
+        &self,
+        contrastive: &ContrastiveModel,
+        pretrained: &Pretrained,
+    ) -> Result<Report, FlamingoError> {
         let evaluation = Evaluation::run(&self.config, &self.set, contrastive, pretrained, &self.device);
         let mut times = BTreeMap::new();
         for stage in Stage::ALL {

@@ -55,7 +55,8 @@ impl Report {
         evaluation: Evaluation,
     ) -> Result<Self, FlamingoError> {
         let summary = Summary::new("run", &config.model, None)?;
-        let splits = evaluation.splits.iter().map(|split| (split.name.to_owned(), split.scores.clone())).collect();
+        let splits =
+            evaluation.splits.iter().map(|split| (split.name.to_owned(), split.scores.clone())).collect();
         let params = Params { trained: summary.trained, frozen: summary.frozen };
         let figures = Figures { seed: config.seed, stages, params, splits };
         Ok(Self { figures, evaluation, shown: config.evaluation.shown })
@@ -89,12 +90,19 @@ impl Report {
         for stage in Stage::ALL {
             page.line_chart(loss_chart(stage, metrics));
         }
-        page.section("Gates", "tanh of the gates of each gated block (figure 6 of the paper); both start at 0.");
+        page.section(
+            "Gates",
+            "tanh of the gates of each gated block (figure 6 of the paper); both start at 0.",
+        );
         for (title, prefix) in [("Attention gates", "gate.attention."), ("Feed-forward gates", "gate.ff.")] {
             page.line_chart(gate_chart(title, prefix, metrics));
         }
         page.section("Time and size", "");
-        let seconds = self.figures.stages.iter().map(|(name, stage)| vec![name.clone(), format!("{:.0}", stage.seconds)]);
+        let seconds = self
+            .figures
+            .stages
+            .iter()
+            .map(|(name, stage)| vec![name.clone(), format!("{:.0}", stage.seconds)]);
         page.table(["stage", "seconds"], seconds);
         let Params { trained, frozen } = self.figures.params;
         page.key_values(&[("parameters trained", trained), ("parameters frozen", frozen)]);
@@ -105,18 +113,24 @@ impl Report {
         let Some(split) = self.evaluation.splits.iter().find(|candidate| candidate.name == split) else {
             return Vec::new();
         };
-        split.images.iter().zip(&split.captions).take(self.shown).map(|(image, caption)| {
-            let picture = &set.images()[*image];
-            Card {
-                png: png(&picture.image),
-                title: picture.name.clone(),
-                lines: vec![
-                    ("says".to_owned(), caption.text.clone()),
-                    ("style".to_owned(), picture.style.clone()),
-                ],
-                good: Some(caption.text == picture.name),
-            }
-        }).collect()
+        split
+            .images
+            .iter()
+            .zip(&split.captions)
+            .take(self.shown)
+            .map(|(image, caption)| {
+                let picture = &set.images()[*image];
+                Card {
+                    png: png(&picture.image),
+                    title: picture.name.clone(),
+                    lines: vec![
+                        ("says".to_owned(), caption.text.clone()),
+                        ("style".to_owned(), picture.style.clone()),
+                    ],
+                    good: Some(caption.text == picture.name),
+                }
+            })
+            .collect()
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
@@ -163,19 +177,26 @@ impl fmt::Display for Report {
 
 fn loss_chart(stage: Stage, metrics: &[MetricRecord]) -> ChartSpec {
     let of_stage: Vec<&MetricRecord> = metrics.iter().filter(|record| record.stage == stage.name()).collect();
-    chart(&format!("{stage}: loss"), &of_stage, |record| record.losses.iter().map(|(name, loss)| (name.clone(), *loss)).collect())
+    chart(&format!("{stage}: loss"), &of_stage, |record| {
+        record.losses.iter().map(|(name, loss)| (name.clone(), *loss)).collect()
+    })
 }
 
 fn gate_chart(title: &str, prefix: &str, metrics: &[MetricRecord]) -> ChartSpec {
     let records: Vec<&MetricRecord> = metrics.iter().collect();
     chart(title, &records, |record| {
-        let layer = |(name, value): (&String, &f64)| Some((format!("layer {}", name.strip_prefix(prefix)?), *value));
+        let layer =
+            |(name, value): (&String, &f64)| Some((format!("layer {}", name.strip_prefix(prefix)?), *value));
         record.probes.iter().filter_map(layer).collect()
     })
 }
 
 /// One line for each name that `values` gives, over the steps.
-fn chart(title: &str, records: &[&MetricRecord], values: impl Fn(&MetricRecord) -> Vec<(String, f64)>) -> ChartSpec {
+fn chart(
+    title: &str,
+    records: &[&MetricRecord],
+    values: impl Fn(&MetricRecord) -> Vec<(String, f64)>,
+) -> ChartSpec {
     let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for record in records {
         for (name, value) in values(record) {

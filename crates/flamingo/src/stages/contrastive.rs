@@ -39,7 +39,8 @@ impl TextBatch {
     /// Of token sequences, each cut at `max_len`.
     pub fn new(rows: &[Vec<u32>], max_len: usize) -> Self {
         let len = rows.iter().map(Vec::len).max().unwrap_or(0).clamp(1, max_len);
-        let mut batch = TextBatch { len, ids: vec![0; rows.len() * len], present: vec![0.0; rows.len() * len] };
+        let mut batch =
+            TextBatch { len, ids: vec![0; rows.len() * len], present: vec![0.0; rows.len() * len] };
         for (row, tokens) in rows.iter().enumerate() {
             for (column, token) in tokens.iter().take(len).enumerate() {
                 batch.ids[row * len + column] = *token as i32;

@@ -132,7 +132,10 @@ impl Objective for FlamingoObjective {
     /// `tanh` of each block's gates (the paper's figure 6).
     fn probes(&self, model: &Flamingo) -> Vec<(String, f64)> {
         let named = |(layer, attention, ff): (usize, f32, f32)| {
-            [(format!("gate.attention.{layer:02}"), attention.into()), (format!("gate.ff.{layer:02}"), ff.into())]
+            [
+                (format!("gate.attention.{layer:02}"), attention.into()),
+                (format!("gate.ff.{layer:02}"), ff.into()),
+            ]
         };
         model.gates().into_iter().flat_map(named).collect()
     }
