@@ -44,7 +44,7 @@ fn an_unknown_preset_names_the_nearest() {
 
 #[test]
 fn a_device_that_is_not_there_says_how_to_add_it() {
-    fails(&["train", "--device", "rocm"], 2, &["no rocm backend", "--features rocm"]);
+    fails(&["train", "--device", "rocm"], 2, &["no rocm backend", "--features flamingo-cli/rocm"]);
     fails(&["train", "--device", "gpu"], 2, &["unknown device \"gpu\""]);
 }
 

@@ -102,8 +102,8 @@ pub enum DeviceError {
     },
     /// The binary was built without the backend.
     #[error(
-        "this binary has no {backend} backend (it has: {available}); build it with:\n  \
-         cargo run --release -p flamingo-cli --features {backend} -- --device {backend} …"
+        "this binary has no {backend} backend (it has: {available}); `cargo xtask VERB --device {backend}` builds it in, and so \
+         does:\n  cargo build --release --workspace --bin flamingo --features flamingo-cli/{backend}"
     )]
     NotCompiled {
         /// The backend that was asked for.
@@ -228,6 +228,6 @@ mod tests {
     #[test]
     fn a_missing_backend_says_how_to_add_it() {
         let error = "rocm".parse::<DeviceSpec>().unwrap().resolve().unwrap_err().to_string();
-        assert!(error.contains("--features rocm"), "{error}");
+        assert!(error.contains("--features flamingo-cli/rocm"), "{error}");
     }
 }

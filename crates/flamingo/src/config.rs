@@ -149,7 +149,7 @@ impl FlamingoConfig {
                 ..GatedXattnConfig::paper(d_model, n_heads, d_media, 1)
             },
             lm: DecoderConfig {
-                vocab: 3072,
+                vocab: 4096,
                 new_tokens: NEW_TOKENS,
                 max_len: 128,
                 ..chinchilla(n_layers, d_model, n_heads)

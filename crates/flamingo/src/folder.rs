@@ -13,7 +13,8 @@ use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
 use crate::model::Flamingo;
 
-const WEIGHTS: &str = "model.safetensors";
+/// The weights' file in every finished run and model folder.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "model.json";
 /// The tokenizer's file in every run and model folder.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";

@@ -36,7 +36,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::FlamingoError;
-use crate::folder::{Pretrained, TOKENIZER, read_json, write_json};
+use crate::folder::{Pretrained, TOKENIZER, WEIGHTS, read_json, write_json};
 use crate::model::Flamingo;
 use crate::stages::contrastive::{ContrastiveObjective, PairSampler};
 use crate::stages::flamingo::{CaptionSampler, FlamingoObjective, PageSampler, Sampling};
@@ -233,7 +233,7 @@ impl Run {
         mut streams: Vec<BoxStream<O::Batch>>,
         stop: &AtomicBool,
     ) -> Result<Option<O::Model>, FlamingoError> {
-        let weights = self.dir.join(format!("{stage}.safetensors"));
+        let weights = self.dir.join(weights_file(stage));
         if self.finished_file(stage).is_file() {
             return Ok(Some(load_module(fresh.valid(), &weights)?));
         }
@@ -278,7 +278,7 @@ impl Run {
                 continue;
             }
             // The time goes last: it marks the stage as finished.
-            for name in [format!("{stage}.safetensors"), finished] {
+            for name in [weights_file(stage), finished] {
                 let from = other.join(&name);
                 std::fs::copy(&from, self.dir.join(&name)).map_err(|error| FlamingoError::Folder {
                     path: from,
@@ -309,6 +309,14 @@ impl Run {
     fn seeded<M>(&self, stage: Stage, init: impl FnOnce() -> M) -> M {
         self.device.seed(derive(self.config.seed, [word("weights"), word(stage.name())]));
         init()
+    }
+}
+
+/// The last stage's weights are the model's.
+fn weights_file(stage: Stage) -> String {
+    match stage {
+        Stage::Flamingo => WEIGHTS.to_owned(),
+        tower => format!("{tower}.safetensors"),
     }
 }
 
