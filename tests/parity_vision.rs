@@ -1,7 +1,7 @@
 //! NFNet and the contrastive loss against timm and torch.
 
 use burn::tensor::{Device, Tensor};
-use flamingo::vision::{FeatureTap, NfNet, NfNetConfig, NfVariant, contrastive_loss};
+use flamingo::vision::{FeatureTap, NfActivation, NfNet, NfNetConfig, NfVariant, contrastive_loss};
 use flamingo_testkit::{Fixture, assert_close, weighted_sum};
 
 /// Blocks of each stage in the fixtures.
@@ -15,6 +15,7 @@ fn network(fixture: &Fixture, variant: NfVariant, device: &Device) -> NfNet {
         group_size: 8,
         final_width: 64,
         alpha: 0.2,
+        activation: NfActivation::Gelu,
         variant,
         tap: FeatureTap::Final,
     };

@@ -10,6 +10,6 @@ pub mod scaled_conv;
 pub mod text_tower;
 
 pub use contrastive::{ContrastiveConfig, ContrastiveModel, contrastive_loss};
-pub use nfnet::{FeatureTap, NfNet, NfNetConfig};
+pub use nfnet::{FeatureTap, NfActivation, NfNet, NfNetConfig};
 pub use scaled_conv::NfVariant;
 pub use text_tower::{TextTower, TextTowerConfig};

@@ -3,6 +3,7 @@
 use flamingo_core::{PreprocessSpec, nearest};
 use flamingo_lm::DecoderConfig;
 use flamingo_lm::families::chinchilla::chinchilla;
+use flamingo_nn::Act;
 use flamingo_resampler::ResamplerConfig;
 use flamingo_vision::NfNetConfig;
 use flamingo_xattn::GatedXattnConfig;
@@ -151,6 +152,7 @@ impl FlamingoConfig {
             lm: DecoderConfig {
                 vocab: 4096,
                 new_tokens: NEW_TOKENS,
+                act: Act::SquaredRelu,
                 max_len: 128,
                 ..chinchilla(n_layers, d_model, n_heads)
             },

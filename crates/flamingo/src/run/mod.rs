@@ -113,14 +113,14 @@ impl Run {
                 });
             }
         }
-        let tokenizer = match dir.join(TOKENIZER) {
-            file if file.is_file() => TextTokenizer::load(&file)?,
-            file => {
-                let tokenizer = TextTokenizer::train(corpus(&composer, config.seed), config.model.lm.vocab)?;
-                tokenizer.save(&file)?;
-                tokenizer
-            }
+        let own = dir.join(TOKENIZER);
+        let tokenizer = match &request.towers_from {
+            // Towers have learned their own run's tokens.
+            Some(other) => TextTokenizer::load(other.join(TOKENIZER))?,
+            None if own.is_file() => TextTokenizer::load(&own)?,
+            None => TextTokenizer::train(corpus(&composer, config.seed), config.model.lm.vocab)?,
         };
+        tokenizer.save(&own)?;
         write_json(&written, &config)?;
         let run = Self { dir, config, device: device.clone(), set, composer, tokenizer: Arc::new(tokenizer) };
         if let Some(other) = &request.towers_from {
