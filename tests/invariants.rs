@@ -4,7 +4,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use flamingo::core::media::{TextTie, media_index};
+use flamingo::lm::DecoderConfig;
 use flamingo::loss::weighted_nll;
+use flamingo::xattn::GatedXattnConfig;
 use flamingo::{Batch, Flamingo, FlamingoConfig, MediaAttention, MediaLayout};
 
 const IMAGE: u32 = 20;
@@ -12,19 +14,12 @@ const EOC: u32 = 21;
 
 fn config(attention: MediaAttention) -> FlamingoConfig {
     let mut config = FlamingoConfig::nano();
+    let [d_model, n_heads] = [16, 2];
+    let d_head = d_model / n_heads;
     config.preprocess.size = 32;
-    config.lm.vocab = 20;
-    config.lm.n_layers = 3;
-    config.lm.d_model = 16;
-    config.lm.n_heads = 2;
-    config.lm.d_head = 8;
-    config.lm.d_ff = 32;
-    config.xattn.d_model = 16;
-    config.xattn.n_heads = 2;
-    config.xattn.d_head = 8;
-    config.xattn.d_ff = 32;
-    config.xattn.every = 2;
-    config.xattn.attention = attention;
+    config.lm = DecoderConfig { vocab: 20, n_layers: 3, d_model, n_heads, d_head, d_ff: 32, ..config.lm };
+    config.xattn =
+        GatedXattnConfig { d_model, n_heads, d_head, d_ff: 32, every: 2, attention, ..config.xattn };
     config.resampler.n_latents = 3;
     config
 }
@@ -160,7 +155,7 @@ fn frozen_parameters_are_bit_identical_after_training_and_all_others_have_moved(
     for ((path, old), (_, new)) in before.iter().zip(snapshot(&model)) {
         let frozen =
             path.starts_with("vision") || (path.starts_with("lm") && !path.contains("new_embedding"));
-        // Latents past the interpolation, and frame embeddings past the first, take no part in single images.
+        // Frame embeddings past the first take no part in single images.
         let unused = path.contains("frame_embeddings");
         assert!(unused || (*old == new) == frozen, "{path}: frozen {frozen}");
     }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 use thiserror::Error;
 
 use crate::nearest;

@@ -3,7 +3,7 @@
 //! Nothing here computes a model: this crate says which device to use ([`DeviceSpec`]), which text position sees
 //! which image ([`MediaLayout`]), what a batch is ([`HostBatch`] on the host, [`Batch`] on a device), how an
 //! encoder wants its images ([`PreprocessSpec`]) and how a partial configuration file is laid over a complete
-//! preset ([`overlay`]).
+//! preset ([`overlay()`]).
 //!
 //! # Dimension letters
 //!

@@ -16,7 +16,7 @@ pub fn derive(seed: u64, path: impl IntoIterator<Item = u64>) -> u64 {
     path.into_iter().fold(mix(seed), |state, word| mix(state ^ word.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
 }
 
-/// A stable 64-bit number for a name (FNV-1a), to use as a word of [`derive`]'s path.
+/// A stable 64-bit number for a name (FNV-1a), to use as a word of [`derive()`]'s path.
 pub fn word(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

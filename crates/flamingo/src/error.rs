@@ -44,16 +44,6 @@ pub enum FlamingoError {
         /// What is missing and what to do.
         message: String,
     },
-    /// A stage was asked for before the one that it builds on.
-    #[error("stage {stage} needs {needs}, which {path} does not have; run that stage first")]
-    StageOrder {
-        /// The stage that was asked for.
-        stage: &'static str,
-        /// The stage that it builds on.
-        needs: &'static str,
-        /// The run folder.
-        path: PathBuf,
-    },
     /// Data.
     #[error(transparent)]
     Data(#[from] DataError),

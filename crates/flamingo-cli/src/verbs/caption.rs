@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use flamingo::{DeviceSpec, FlamingoError, Pretrained, caption_files};
+use flamingo::{Pretrained, caption_files};
 use serde_json::json;
+
+use super::device::DeviceArg;
 
 /// Print a caption for each image, one a line
 #[derive(Debug, clap::Args)]
@@ -11,9 +13,8 @@ pub struct Args {
     /// A model folder or a finished run's folder
     #[arg(long, value_name = "DIR", default_value = "runs/first-light")]
     model: PathBuf,
-    /// Where to compute: auto, flex, wgpu[:N], vulkan[:N], metal[:N], cuda[:N], rocm[:N]
-    #[arg(long, default_value = "auto")]
-    device: String,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Print a list of {"image", "caption", "logprob"}
     #[arg(long)]
     json: bool,
@@ -23,8 +24,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let device =
-        args.device.parse::<DeviceSpec>().and_then(DeviceSpec::resolve).map_err(FlamingoError::from)?;
+    let device = args.device.resolve()?;
     let pretrained = Pretrained::load(&args.model, &device)?;
     let captions = caption_files(&pretrained, &args.images, &device)?;
     if args.json {

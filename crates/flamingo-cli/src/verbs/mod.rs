@@ -1,5 +1,6 @@
 //! One file per verb: its flags, and what it does with the library.
 
 pub mod caption;
+mod device;
 pub mod inspect;
 pub mod train;

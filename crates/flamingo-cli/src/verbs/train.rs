@@ -8,7 +8,9 @@ use anyhow::Context;
 use flamingo::run::{RunConfig, RunEnd, RunRequest, train};
 use flamingo::stages::Stage;
 use flamingo::train::Existing;
-use flamingo::{DeviceSpec, FlamingoError, overlay};
+use flamingo::{FlamingoError, overlay};
+
+use super::device::DeviceArg;
 
 /// Train a Flamingo: vision encoder, language model, then the parts between them
 #[derive(Debug, clap::Args)]
@@ -34,9 +36,8 @@ pub struct Args {
     /// Skip the first two stages by taking their results from another run
     #[arg(long, value_name = "DIR")]
     towers_from: Option<PathBuf>,
-    /// Where to compute: auto, flex, wgpu[:N], vulkan[:N], metal[:N], cuda[:N], rocm[:N]
-    #[arg(long, default_value = "auto")]
-    device: String,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Print the complete configuration as TOML and do nothing
     #[arg(long)]
     print_config: bool,
@@ -48,8 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print!("{}", toml::to_string_pretty(&config)?);
         return Ok(());
     }
-    let device =
-        args.device.parse::<DeviceSpec>().and_then(DeviceSpec::resolve).map_err(FlamingoError::from)?;
+    let device = args.device.resolve()?;
     let folder = PathBuf::from("runs").join(&args.name);
     let request = RunRequest {
         folder: folder.clone(),
@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let stop = Arc::new(AtomicBool::new(false));
     listen(&stop)?;
-    eprintln!("run {} on {}", folder.display(), args.device);
+    eprintln!("run {} on {device:?}", folder.display());
     match train(&request, &device, &stop)? {
         RunEnd::Finished(report) => {
             println!("\n{report}");

@@ -43,7 +43,7 @@ pub struct SplitScores {
 /// Scores and captions of the three splits.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
-    /// In the order of [`SPLITS`].
+    /// Training images, held-out images, held-out concepts.
     pub splits: Vec<SplitEvaluation>,
 }
 
@@ -61,7 +61,7 @@ pub struct SplitEvaluation {
 }
 
 /// The splits and their names in `report.json`.
-pub const SPLITS: [(Split, &str); 3] = [
+const SPLITS: [(Split, &str); 3] = [
     (Split::Train, "train_images"),
     (Split::HeldoutImages, "heldout_images"),
     (Split::HeldoutConcepts, "heldout_concepts"),
