@@ -30,6 +30,7 @@ fn config() -> TrainConfig {
         groups: Vec::new(),
         clip_norm: None,
         sources: Vec::new(),
+        microbatches: 1,
         log_every: 1,
         checkpoint_every: 1,
         keep_last: 1,

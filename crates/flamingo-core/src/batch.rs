@@ -36,6 +36,26 @@ impl HostBatch {
         self.batch * self.media * self.frames
     }
 
+    /// Cuts the rows into at most `parts` batches of nearly equal size, in order; none is empty.
+    ///
+    /// # Panics
+    ///
+    /// If a buffer's length is not the product of the dimensions in its documentation.
+    pub fn split(&self, parts: usize) -> Vec<HostBatch> {
+        let parts = parts.clamp(1, self.batch.max(1));
+        let pixels = self.media * self.frames * 3 * self.size * self.size;
+        let cut = |part: usize| part * self.batch / parts;
+        let part = |from: usize, to: usize| HostBatch {
+            batch: to - from,
+            ids: self.ids[from * self.len..to * self.len].to_vec(),
+            media_index: self.media_index[from * self.len..to * self.len].to_vec(),
+            loss_weights: self.loss_weights[from * self.len..to * self.len].to_vec(),
+            pixels: self.pixels[from * pixels..to * pixels].to_vec(),
+            ..*self
+        };
+        (0..parts).map(|index| part(cut(index), cut(index + 1))).collect()
+    }
+
     /// Moves the batch to `device`.
     ///
     /// # Panics
@@ -67,4 +87,33 @@ pub struct Batch {
     pub media: MediaLayout,
     /// How much the prediction of each token counts, `[B, L]`.
     pub loss_weights: Tensor<2>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_the_whole_again() {
+        let whole = HostBatch {
+            batch: 5,
+            len: 2,
+            media: 1,
+            frames: 1,
+            size: 1,
+            ids: (0..10).collect(),
+            media_index: vec![0; 10],
+            loss_weights: (0..10).map(|x| x as f32).collect(),
+            pixels: (0..15).map(|x| x as f32).collect(),
+        };
+        for parts in 1..8 {
+            let split = whole.split(parts);
+            assert_eq!(split.len(), parts.min(5));
+            assert!(split.iter().all(|part| part.batch > 0 && part.pixels.len() == 3 * part.batch));
+            let ids: Vec<u32> = split.iter().flat_map(|part| part.ids.clone()).collect();
+            let pixels: Vec<f32> = split.iter().flat_map(|part| part.pixels.clone()).collect();
+            assert_eq!((ids, pixels), (whole.ids.clone(), whole.pixels.clone()));
+        }
+        assert_eq!(HostBatch::default().split(3).len(), 1);
+    }
 }

@@ -92,7 +92,7 @@ pub enum DeviceSpec {
 pub enum DeviceError {
     /// The text is no device.
     #[error(
-        "unknown device {given:?}: expected auto, flex, wgpu[:N], vulkan[:N], metal[:N], cuda[:N] or rocm[:N]{hint}"
+        "unknown device {given:?}: expected auto, flex (or cpu), wgpu[:N], vulkan[:N], metal[:N], cuda[:N] or rocm[:N]{hint}"
     )]
     Unknown {
         /// What was written.
@@ -112,7 +112,7 @@ pub enum DeviceError {
         available: String,
     },
     /// The index makes no sense for the backend.
-    #[error("the flex backend is the CPU and has one device: write \"flex\" without an index")]
+    #[error("the flex backend is the CPU and has one device: write \"flex\" or \"cpu\" without an index")]
     IndexOnCpu,
 }
 
@@ -131,6 +131,8 @@ impl FromStr for DeviceSpec {
             given: given.to_owned(),
             hint: nearest::hint(name, Backend::ALL.map(Backend::name)),
         };
+        // What people write who come from elsewhere.
+        let name = if name == "cpu" { Backend::Flex.name() } else { name };
         let backend = Backend::ALL.into_iter().find(|backend| backend.name() == name).ok_or_else(unknown)?;
         let index = index.map(str::parse).transpose().map_err(|_| unknown())?;
         if backend == Backend::Flex && index.is_some() {
@@ -167,6 +169,17 @@ impl DeviceSpec {
             DeviceSpec::On { backend, .. } => Err(not_compiled(backend)),
         }
     }
+}
+
+/// How many independent computations are worth doing at once on `device`: one on a GPU, which is filled by one, and
+/// the number of cores on the CPU, where many operations of one computation run on a single core.
+pub fn concurrency(device: &Device) -> usize {
+    #[cfg(feature = "flex")]
+    if device.clone().inner() == Device::flex() {
+        return std::thread::available_parallelism().map_or(1, usize::from);
+    }
+    let _ = device;
+    1
 }
 
 fn not_compiled(backend: Backend) -> DeviceError {
@@ -218,8 +231,13 @@ mod tests {
     }
 
     #[test]
+    fn the_cpu_has_a_second_name() {
+        assert_eq!("cpu".parse::<DeviceSpec>().unwrap().to_string(), "flex");
+    }
+
+    #[test]
     fn nonsense_is_named() {
-        for text in ["gpu", "cuda:x", "cuda:-1", "", "flex:0"] {
+        for text in ["gpu", "cuda:x", "cuda:-1", "", "flex:0", "cpu:1"] {
             assert!(text.parse::<DeviceSpec>().is_err(), "{text}");
         }
     }

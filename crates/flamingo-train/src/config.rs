@@ -27,6 +27,10 @@ pub struct TrainConfig {
     pub clip_norm: Option<f64>,
     /// Where batches come from. Each update takes one batch of every source.
     pub sources: Vec<SourceSpec>,
+    /// Into how many parts each batch is cut, if its objective can: they are computed one after another on a GPU,
+    /// which takes less memory, and side by side on a CPU, which takes less time. The sum is the same but for rounding.
+    #[serde(default = "whole")]
+    pub microbatches: usize,
     /// Updates between two metric records.
     pub log_every: u64,
     /// Updates between two checkpoints. The last update always makes one.
@@ -78,6 +82,10 @@ fn one() -> f64 {
     1.0
 }
 
+fn whole() -> usize {
+    1
+}
+
 /// One dataset of the mixture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +133,7 @@ impl TrainConfig {
         ] {
             check(value > 0, key, || "must be at least 1".to_owned())?;
         }
+        check(self.microbatches > 0, "microbatches", || "must be at least 1".to_owned())?;
         check(self.keep_last > 0, "keep_last", || "must be at least 1".to_owned())?;
         self.validate_optimizer()?;
         self.validate_groups()?;
@@ -251,6 +260,7 @@ pub(crate) mod tests {
                 SourceSpec { name: "left".into(), weight: 1.0 },
                 SourceSpec { name: "right".into(), weight: 0.5 },
             ],
+            microbatches: 1,
             log_every: 3,
             checkpoint_every: 4,
             keep_last: 2,

@@ -8,6 +8,7 @@
 //! What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`]), checkpoints ([`Checkpoint`]),
 //! and a page to look at ([`report::ReportPage`]).
 
+mod accumulate;
 pub mod checkpoint;
 pub mod config;
 pub mod error;

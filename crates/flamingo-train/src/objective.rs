@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 /// The contract between the training loop and a task.
-pub trait Objective {
+///
+/// Parts of an update may be computed on several threads at once, hence `Sync`.
+pub trait Objective: Sync {
     /// The model, on an autodiff device, with the parts that must not learn frozen (`no_grad`).
     type Model: Module;
     /// What a source gives for one update, usually still on the host.
@@ -13,6 +15,13 @@ pub trait Objective {
     /// One forward pass over a batch of the source with index `source` in
     /// [`TrainConfig::sources`](crate::TrainConfig::sources).
     fn loss(&self, model: &Self::Model, source: usize, batch: Self::Batch) -> LossOutput;
+
+    /// Cuts a batch into at most `parts` smaller ones and the share of each: the sum of their losses, each times its
+    /// share, must be the loss of the whole. The default does not cut, as is right where every example is compared
+    /// with every other.
+    fn split(&self, batch: Self::Batch, _parts: usize) -> Vec<(Self::Batch, f64)> {
+        vec![(batch, 1.0)]
+    }
 
     /// Named numbers of the model itself (gates, temperatures), logged with each metric record.
     fn probes(&self, _model: &Self::Model) -> Vec<(String, f64)> {

@@ -103,19 +103,22 @@ impl ModuleMapper for Step<'_> {
         let state = self.states.remove(&path).map(DynState::downcast::<AdamWState<D>>);
 
         let (id, tensor, mapper) = param.consume();
-        let checkpointing = tensor.gradient_checkpointing_strategy();
-        let (updated, state) = adamw.step(self.lr * settings.lr, tensor.inner(), grad, state);
+        let (updated, state) = adamw.step(self.lr * settings.lr, tensor.clone().inner(), grad, state);
         if let Some(state) = state {
             self.states.insert(path, DynState::create(state, D));
         }
-
-        // The updated value is a new leaf with the autodiff settings of the old one.
-        let mut leaf = Tensor::from_inner(updated);
-        if let Some(strategy) = checkpointing {
-            leaf = leaf.with_gradient_checkpointing_strategy(strategy);
-        }
-        Param::from_mapped_value(id, leaf.require_grad(), mapper)
+        Param::from_mapped_value(id, leaf_like(updated, &tensor), mapper)
     }
+}
+
+/// A new leaf that holds `value` (without a graph), with the autodiff settings of `old`.
+pub(crate) fn leaf_like<const D: usize>(value: Tensor<D>, old: &Tensor<D>) -> Tensor<D> {
+    let leaf = Tensor::from_inner(value);
+    let leaf = match old.gradient_checkpointing_strategy() {
+        Some(strategy) => leaf.with_gradient_checkpointing_strategy(strategy),
+        None => leaf,
+    };
+    leaf.require_grad()
 }
 
 fn adamw(spec: &AdamWSpec, weight_decay: f64) -> AdamW {

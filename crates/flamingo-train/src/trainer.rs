@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, FloatDType, Tensor};
 use flamingo_core::seed::{derive, word};
 
+use crate::accumulate::{Part, accumulate};
 use crate::checkpoint::{Checkpoint, CheckpointState};
 use crate::config::{SourceSpec, TrainConfig};
 use crate::error::TrainError;
@@ -39,6 +40,9 @@ pub struct Trainer {
     pub checkpoints: PathBuf,
     /// How to show progress.
     pub progress: Progress,
+    /// How many parts of an update are computed at once ([`flamingo_core::device::concurrency`]). Changes the time only,
+    /// except where the model draws from the device's random numbers (dropout): then 1 keeps runs reproducible.
+    pub threads: usize,
 }
 
 /// What a stage ended with.
@@ -157,7 +161,9 @@ impl Trainer {
         let number = session.step + 1;
         session.seed(derive(self.config.seed, [word(&self.stage), number]));
 
-        let (outputs, mut grads) = self.accumulate(objective, &session.model, streams, number)?;
+        let parts = self.parts(objective, streams, number)?;
+        let (outputs, mut grads) =
+            accumulate(objective, &session.model, &self.config.sources, parts, self.threads)?;
         gradients::clip_adaptive(&session.model, &mut grads, &self.config);
         let (losses, norm) = self.read_back(&session.model, &outputs, &grads, number)?;
         if let Some(factor) = self.config.clip_norm.and_then(|max| gradients::clip_factor(norm, max)) {
@@ -179,28 +185,20 @@ impl Trainer {
         Ok((session, lr))
     }
 
-    /// Forward and backward passes of all sources. Each graph is gone before the next one is made.
-    fn accumulate<O: Objective>(
+    /// The next batch of every source, cut.
+    fn parts<O: Objective>(
         &self,
         objective: &O,
-        model: &O::Model,
         streams: &mut [BoxStream<O::Batch>],
         number: u64,
-    ) -> Result<(Vec<LossOutput>, GradientsParams), TrainError> {
-        let mut accumulator = GradientsAccumulator::new();
-        let mut outputs = Vec::with_capacity(streams.len());
-        for (index, (spec, stream)) in self.config.sources.iter().zip(streams).enumerate() {
+    ) -> Result<Vec<Part<O::Batch>>, TrainError> {
+        let mut parts = Vec::new();
+        for (source, (spec, stream)) in self.config.sources.iter().zip(streams).enumerate() {
             let batch = stream.next().map_err(|error| stream_error(spec, number, error))?;
-            let mut output = objective.loss(model, index, batch);
-            if !output.loss.is_tracked() {
-                return Err(TrainError::NothingTrainable { source_name: spec.name.clone() });
-            }
-            let gradients = output.loss.clone().mul_scalar(spec.weight).backward();
-            accumulator.accumulate(model, GradientsParams::from_grads(gradients, model));
-            output.loss = output.loss.inner();
-            outputs.push(output);
+            let cut = objective.split(batch, self.config.microbatches);
+            parts.extend(cut.into_iter().map(|(batch, share)| Part { source, share, batch }));
         }
-        Ok((outputs, accumulator.grads()))
+        Ok(parts)
     }
 
     /// The losses and the norm of the gradient, in one transfer from the device.

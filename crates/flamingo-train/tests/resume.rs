@@ -72,6 +72,7 @@ fn config() -> TrainConfig {
         clip_norm: Some(1.0),
         sources: ["pages", "pairs"].map(|name| SourceSpec { name: name.into(), weight: 0.5 }).into(),
         // Neither divides the update at which the run is stopped.
+        microbatches: 1,
         log_every: 3,
         checkpoint_every: 4,
         keep_last: 1,
@@ -93,7 +94,13 @@ fn session(folder: &Path, weights: &Path, stop_at: u64) -> Outcome<Net> {
     let model = load_module(net(), weights).unwrap();
     let mut sink = JsonlSink::new(run.join("metrics.jsonl"));
     let checkpoints = run.checkpoints("test");
-    let trainer = Trainer { stage: "test".into(), config: config(), checkpoints, progress: Progress::Hidden };
+    let trainer = Trainer {
+        stage: "test".into(),
+        config: config(),
+        checkpoints,
+        progress: Progress::Hidden,
+        threads: 1,
+    };
     trainer.fit(&objective, model, &mut streams(), &mut sink, &objective.stop).unwrap()
 }
 

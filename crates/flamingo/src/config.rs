@@ -150,7 +150,8 @@ impl FlamingoConfig {
                 ..GatedXattnConfig::paper(d_model, n_heads, d_media, 1)
             },
             lm: DecoderConfig {
-                vocab: 4096,
+                // Few enough that a short run sees each token often: the frozen head must know them all.
+                vocab: 1024,
                 new_tokens: NEW_TOKENS,
                 act: Act::SquaredRelu,
                 max_len: 128,

@@ -2,6 +2,7 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
+use flamingo_core::HostBatch;
 use flamingo_lm::Decoder;
 
 /// Log-probability of each token given all before it: hidden `[B, L, D]`, ids `[B, L]` to `[B, L-1]`; entry `l` is of
@@ -21,4 +22,24 @@ pub fn weighted_nll(lm: &Decoder, hidden: Tensor<3>, ids: Tensor<2, Int>, weight
     let weights = weights.slice([0..batch, 1..len]);
     let total = weights.clone().sum().clamp_min(1e-6);
     (token_log_probs(lm, hidden, ids) * weights).sum().neg() / total
+}
+
+/// Parts of a batch for [`weighted_nll`]: the share of each is that of its token weights, so that the mean stays one
+/// over all tokens of the batch.
+pub fn split_by_tokens(batch: &HostBatch, parts: usize) -> Vec<(HostBatch, f64)> {
+    // The first position is never predicted.
+    let weight = |part: &HostBatch| -> f64 {
+        part.loss_weights
+            .chunks(part.len.max(1))
+            .flat_map(|row| &row[1..])
+            .map(|weight| f64::from(*weight))
+            .sum()
+    };
+    let total = weight(batch).max(1e-6);
+    batch
+        .split(parts)
+        .into_iter()
+        .map(|part| (weight(&part) / total, part))
+        .map(|(share, part)| (part, share))
+        .collect()
 }

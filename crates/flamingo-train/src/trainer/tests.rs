@@ -1,7 +1,7 @@
 //! Tests of the training loop, on a regression that a small network learns.
 
-use std::cell::Cell;
 use std::fs;
+use std::sync::atomic::AtomicU64;
 
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamWConfig;
@@ -51,7 +51,7 @@ impl Net {
 struct Regression<'a> {
     poison_at: Option<u64>,
     stop_at: Option<(u64, &'a AtomicBool)>,
-    calls: Cell<u64>,
+    calls: AtomicU64,
 }
 
 impl Objective for Regression<'_> {
@@ -59,8 +59,7 @@ impl Objective for Regression<'_> {
     type Batch = Vec<f32>;
 
     fn loss(&self, model: &Net, source: usize, batch: Vec<f32>) -> LossOutput {
-        let update = self.calls.get() / 2 + 1;
-        self.calls.set(self.calls.get() + 1);
+        let update = self.calls.fetch_add(1, Ordering::Relaxed) / 2 + 1;
         if let Some((at, stop)) = self.stop_at {
             stop.store(update == at, Ordering::Relaxed);
         }
@@ -69,6 +68,13 @@ impl Objective for Regression<'_> {
             loss = loss.mul_scalar(f64::NAN);
         }
         LossOutput { loss, units: 4.0, images: 4, extra: vec![("half".into(), 0.5)] }
+    }
+
+    fn split(&self, batch: Vec<f32>, parts: usize) -> Vec<(Vec<f32>, f64)> {
+        let (rows, parts) = (batch.len() / 2, parts.min(batch.len() / 2));
+        let part =
+            |index: usize| batch[2 * (index * rows / parts)..2 * ((index + 1) * rows / parts)].to_vec();
+        (0..parts).map(part).map(|part| (part.clone(), part.len() as f64 / batch.len() as f64)).collect()
     }
 
     fn probes(&self, model: &Net) -> Vec<(String, f64)> {
@@ -92,6 +98,7 @@ fn trainer(folder: &tempfile::TempDir, config: TrainConfig) -> Trainer {
         config,
         checkpoints: run.checkpoints("stage"),
         progress: Progress::Hidden,
+        threads: 1,
     }
 }
 
@@ -126,6 +133,32 @@ fn it_learns_and_tells() {
     assert!(last.losses["left"] < 0.1 * first.losses["left"], "{first:?}\n{last:?}");
     assert_eq!((first.images, first.units, first.extra["right/half"]), (240, 240.0, 0.5));
     assert!(first.grad_norm > 0.0 && first.probes.contains_key("head") && first.lr > last.lr);
+}
+
+#[test]
+fn parts_add_up_to_the_whole_on_any_number_of_threads() {
+    let run = |microbatches: usize, threads: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sink = MemorySink::default();
+        let config = TrainConfig { microbatches, steps: 20, ..config() };
+        let trainer = Trainer { threads, ..trainer(&folder, config) };
+        let never = AtomicBool::new(false);
+        let model =
+            trainer.fit(&Regression::default(), net(), &mut streams(), &mut sink, &never).unwrap().model;
+        let weights: Vec<f32> = model.body.weight.val().inner().into_data().try_to_vec().unwrap();
+        let record = sink.records.last().unwrap();
+        (weights, record.losses.clone(), (record.units, record.images), record.extra.clone())
+    };
+    let (weights, losses, ..) = run(1, 1);
+    for microbatches in [2, 3, 9] {
+        let alone = run(microbatches, 1);
+        assert_eq!(alone, run(microbatches, 2), "{microbatches} parts");
+        assert_eq!(alone, run(microbatches, 5), "{microbatches} parts");
+        let near = |a: &f64, b: &f64| (a - b).abs() < 1e-5;
+        assert!(losses.iter().zip(&alone.1).all(|((_, a), (_, b))| near(a, b)), "{losses:?} {:?}", alone.1);
+        assert!(weights.iter().zip(&alone.0).all(|(a, b)| near(&f64::from(*a), &f64::from(*b))));
+        assert!(alone.3.values().all(|half| near(half, &0.5)));
+    }
 }
 
 #[test]
@@ -197,7 +230,7 @@ fn a_stopped_run_has_a_checkpoint_and_a_finished_one_is_not_trained_again() {
     assert!(second.finished && second.step == 10);
     let again = Regression::default();
     let third = fit(&folder, config(), &again, net()).unwrap();
-    assert_eq!(again.calls.get(), 0);
+    assert_eq!(again.calls.load(Ordering::Relaxed), 0);
     assert_eq!(third.model.head.weight.to_data(), second.model.head.weight.to_data());
 }
 

@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use flamingo_core::device::concurrency;
 use flamingo_core::seed::{derive, word};
 use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, Split, TextTokenizer, list_shards};
 use flamingo_lm::Decoder;
@@ -242,6 +243,7 @@ impl Run {
             config: TrainConfig { seed: derive(self.config.seed, [word(stage.name())]), ..config.clone() },
             checkpoints: self.dir.checkpoints(stage.name()),
             progress: Progress::Auto,
+            threads: concurrency(&self.device),
         };
         let mut sink = JsonlSink::new(self.metrics_file());
         let model = if stage == Stage::Flamingo { fresh } else { fresh.train() };

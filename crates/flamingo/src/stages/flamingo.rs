@@ -16,7 +16,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::loss::weighted_nll;
+use crate::loss::{split_by_tokens, weighted_nll};
 use crate::model::Flamingo;
 
 /// What both samplers need.
@@ -127,6 +127,10 @@ impl Objective for FlamingoObjective {
         let hidden = model.hidden(&batch);
         let loss = weighted_nll(&model.lm, hidden, batch.ids, batch.loss_weights);
         LossOutput { loss, units, images, extra: Vec::new() }
+    }
+
+    fn split(&self, batch: HostBatch, parts: usize) -> Vec<(HostBatch, f64)> {
+        split_by_tokens(&batch, parts)
     }
 
     /// `tanh` of each block's gates (the paper's figure 6).

@@ -11,7 +11,7 @@ use flamingo_train::{LossOutput, Objective};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::loss::weighted_nll;
+use crate::loss::{split_by_tokens, weighted_nll};
 
 /// Makes the k-th batch of text, for every k the same on every run.
 #[derive(Debug, Clone)]
@@ -62,5 +62,8 @@ impl Objective for LanguageObjective {
             images: 0,
             extra: Vec::new(),
         }
+    }
+    fn split(&self, batch: HostBatch, parts: usize) -> Vec<(HostBatch, f64)> {
+        split_by_tokens(&batch, parts)
     }
 }
