@@ -132,7 +132,7 @@ impl RunConfig {
                     ..Augment::strong()
                 },
                 train: TrainConfig {
-                    steps: 1300,
+                    steps: 1500,
                     schedule: Schedule::Linear { peak: 3e-3, warmup: 100, end_factor: 0.0 },
                     weight_decay: 0.05,
                     // The paper clips the encoder by unit (AGC 1e-2) and leaves SkipInit and gains undecayed.
@@ -162,8 +162,8 @@ impl RunConfig {
                 sequence: sequence(),
                 augment: Augment::light(),
                 train: TrainConfig {
-                    steps: 2600,
-                    schedule: Schedule::Linear { peak: 2e-3, warmup: 50, end_factor: 0.0 },
+                    steps: 1900,
+                    schedule: Schedule::Linear { peak: 1.5e-3, warmup: 50, end_factor: 0.0 },
                     weight_decay: 0.05,
                     // The paper decays all but the resampler. Rates of their own, for so short a run: at the common
                     // one the scalar gates stay near 0 and the pictures are ignored, `<EOC>` takes 250 updates to
