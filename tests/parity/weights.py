@@ -75,6 +75,18 @@ def torch_files(seed: int) -> None:
     expected(f"container-{seed}", {key.replace("module.net._checkpoint_wrapped_module", "net"): value for key, value in state.items()})
 
 
+def other_shapes() -> None:
+    """A newer pickle protocol; tensors in lists and in dictionaries of dictionaries; a tensor that repeats itself."""
+    random = generator(0)
+    tensors = state_dict(random)
+    torch.save(tensors, FOLDER / "protocol-4.pt", pickle_protocol=4)
+    expected("protocol-4", tensors)
+    a, b = torch.randn(2, 2, generator=random), torch.randn(3, generator=random)
+    torch.save({"blocks": [{"w": a}, (b, {0: a})], "size": a.shape}, FOLDER / "nested.pt")
+    expected("nested", {"blocks.0.w": a, "blocks.1.0": b, "blocks.1.1.0": a})
+    torch.save({"mask": torch.zeros(1).expand(1 << 40)}, FOLDER / "repeated.pt")
+
+
 def shards() -> None:
     random = generator(0)
     a, b = torch.randn(2, 2, generator=random), torch.randn(3, generator=random)
@@ -139,5 +151,6 @@ if __name__ == "__main__":
     for seed in SEEDS:
         torch_files(seed)
         gguf_file(seed)
+    other_shapes()
     shards()
     attacks()

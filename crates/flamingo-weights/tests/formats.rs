@@ -2,11 +2,12 @@
 //!
 //! `tests/parity/weights.py` writes the fixtures: each beside the tensors that the same program reads from it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::DType;
-use flamingo_weights::{Checkpoint, Encoding, Format, WeightsError};
+use burn::tensor::{DType, TensorData};
+use flamingo_weights::{Checkpoint, Encoding, Format, TensorPlan, WeightsError, save_safetensors};
 use proptest::prelude::*;
 
 fn fixture(name: &str) -> PathBuf {
@@ -50,10 +51,47 @@ fn the_weights_are_taken_out_of_a_training_checkpoint() {
 }
 
 #[test]
+fn newer_pickles_and_nested_ones_are_read() {
+    assert_same(&Checkpoint::open(fixture("protocol-4.pt")).unwrap(), "protocol-4");
+    assert_same(&Checkpoint::open(fixture("nested.pt")).unwrap(), "nested");
+}
+
+#[test]
+fn a_tensor_of_a_terabyte_in_four_bytes_is_refused() {
+    let error = Checkpoint::open(fixture("repeated.pt")).unwrap_err().to_string();
+    assert!(error.contains("\"mask\" of shape [1099511627776] repeats its storage of 1 elements"), "{error}");
+}
+
+#[test]
 fn shards_are_put_together_by_folder_and_by_index() {
     for path in ["sharded", "sharded/pytorch_model.bin.index.json"] {
         assert_same(&Checkpoint::open(fixture(path)).unwrap(), "sharded");
     }
+}
+
+#[test]
+fn the_index_comes_before_the_shards_and_says_which_of_two_tensors_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, names: &[&str], value: f32| {
+        let plan = |name: &&str| TensorPlan { name: (*name).to_owned(), shape: vec![1], dtype: DType::F32 };
+        let plans: Vec<TensorPlan> = names.iter().map(plan).collect();
+        let path = folder.path().join(file);
+        save_safetensors(&path, &plans, &BTreeMap::new(), |_| Ok(TensorData::from([value]))).unwrap();
+    };
+    write("1.safetensors", &["a", "both"], 1.0);
+    write("2.safetensors", &["b", "both"], 2.0);
+    let index = |text: &str| fs::write(folder.path().join("model.safetensors.index.json"), text).unwrap();
+    index(r#"{"weight_map": {"a": "1.safetensors", "b": "2.safetensors", "both": "2.safetensors"}}"#);
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b", "both"]);
+    assert_eq!(checkpoint.read("both").unwrap(), TensorData::from([2.0f32]));
+
+    index(r#"{"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}"#);
+    let error = Checkpoint::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("two tensors are named \"both\""), "{error}");
+    index(r#"{"weight_map": {"a": "2.safetensors", "both": "2.safetensors"}}"#);
+    let error = Checkpoint::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("says that \"a\" is in 2.safetensors, where it is not"), "{error}");
 }
 
 #[test]

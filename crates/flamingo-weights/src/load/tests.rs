@@ -185,6 +185,17 @@ fn devices_formats_and_frozen_parameters_stay() {
 }
 
 #[test]
+fn parameters_that_do_not_exist_yet_are_never_initialised() {
+    let mut fresh = model(&Device::flex());
+    let id = fresh.embedding.weight.id;
+    let never = |_: &Device, _| panic!("initialised only to be overwritten");
+    fresh.embedding.weight = Param::uninitialized(id, never, Device::flex(), true, [4, 2].into());
+    let (_folder, checkpoint) = checkpoint(&tensors());
+    let (model, _) = load_into(fresh, &checkpoint, &map()).unwrap();
+    assert_eq!((model.embedding.weight.id, model.embedding.weight.dims()), (id, [4, 2]));
+}
+
+#[test]
 fn functions_get_and_give_what_the_map_says() {
     let map = map()
         .with("embedding.weight", "wte.weight", |data| tensor::gather_rows(data, |row| 3 - row))

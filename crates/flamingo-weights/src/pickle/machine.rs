@@ -22,6 +22,9 @@ impl From<String> for Stop {
     }
 }
 
+/// Most values of a pickle: a training checkpoint has about twenty for each tensor.
+const MAX_VALUES: usize = 1 << 22;
+
 type Result<T> = std::result::Result<T, Stop>;
 
 fn damaged<T>(message: impl Into<String>) -> Result<T> {
@@ -86,7 +89,7 @@ impl<R: BufRead + Seek> Machine<R> {
             op::BINPERSID => self.storage()?,
             _ => {
                 let value = self.value(opcode)?;
-                self.push(value);
+                self.push(value)?;
             }
         }
         Ok(())
@@ -196,8 +199,7 @@ impl<R: BufRead + Seek> Machine<R> {
     fn function(&mut self, module: &str, name: &str) -> Result<()> {
         let function =
             Function::named(module, name).ok_or_else(|| Stop::Forbidden(format!("{module}.{name}")))?;
-        self.push(Value::Function(function));
-        Ok(())
+        self.push(Value::Function(function))
     }
 
     /// What a call of a known function would give; nothing is called.
@@ -211,22 +213,19 @@ impl<R: BufRead + Seek> Machine<R> {
             (Function::OrderedDict, []) => self.push(Value::Dict(Vec::new())),
             (Function::OrderedDict, [items]) => {
                 let items = self.values.items(*items).unwrap_or_default();
-                let flat: Vec<Id> =
-                    items.iter().filter_map(|pair| self.values.items(*pair)).flatten().copied().collect();
-                self.push(Value::Dict(pairs(&flat)?));
+                let items = items.iter().filter_map(|pair| self.values.items(*pair)).flatten().copied();
+                self.push(Value::Dict(pairs(&items.collect::<Vec<_>>())?))
             }
             (Function::RebuildParameter, [tensor, ..]) | (Function::Size, [tensor]) => {
-                self.stack.push(*tensor)
+                self.stack.push(*tensor);
+                Ok(())
             }
             (Function::RebuildTensor, [storage, offset, shape, strides, ..]) => {
                 let view = self.tensor([*storage, *offset, *shape, *strides])?;
-                self.push(Value::Tensor(view));
+                self.push(Value::Tensor(view))
             }
-            (function, arguments) => {
-                return damaged(format!("{function:?} with {} arguments", arguments.len()));
-            }
+            (function, arguments) => damaged(format!("{function:?} with {} arguments", arguments.len())),
         }
-        Ok(())
     }
 
     fn tensor(&self, [storage, offset, shape, strides]: [Id; 4]) -> Result<TensorView> {
@@ -275,13 +274,16 @@ impl<R: BufRead + Seek> Machine<R> {
             return damaged("a reference to a storage without type, key or size");
         };
         let storage = Storage { kind: kind.clone(), key: key.to_owned(), n_elements };
-        self.push(Value::Storage(storage));
-        Ok(())
+        self.push(Value::Storage(storage))
     }
 
-    fn push(&mut self, value: Value) {
+    fn push(&mut self, value: Value) -> Result<()> {
         let id = self.values.push(value);
+        if id >= MAX_VALUES {
+            return damaged("more values than any checkpoint has");
+        }
         self.stack.push(id);
+        Ok(())
     }
 
     fn pop(&mut self) -> Result<Id> {
@@ -333,5 +335,71 @@ fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>> {
     match items.as_chunks() {
         (pairs, []) => Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect()),
         _ => damaged("a key without a value"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(pickle: &[u8]) -> Result<(Values, Id)> {
+        let mut machine = Machine::new(Input::of(pickle));
+        let id = machine.run()?;
+        Ok((machine.into_values(), id))
+    }
+
+    #[track_caller]
+    fn fails(pickle: &[u8], message: &str) {
+        match run(pickle).map(|(values, id)| values.get(id).clone()) {
+            Err(Stop::Damaged(error)) => assert!(error.contains(message), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_have_any_length_and_sign() {
+        for (pickle, expected) in [
+            (&b"\x80\x02K\xff."[..], 255),
+            (b"M\x01\x02.", 513),
+            (b"J\xfe\xff\xff\xff.", -2),
+            (b"\x8a\x00.", 0),
+            (b"\x8a\x02\x00\x80.", -32768),
+            (b"\x8a\x03\x00\x80\x00.", 32768),
+        ] {
+            let (values, id) = run(pickle).unwrap();
+            assert_eq!(*values.get(id), Value::Int(expected));
+        }
+        fails(&[&b"\x8a\x11"[..], &[1; 17], b"."].concat(), "a number of 17 bytes");
+    }
+
+    #[test]
+    fn other_functions_are_refused_by_name_however_they_are_written() {
+        let forbidden = |name: &str| Some(Stop::Forbidden(name.to_owned()));
+        assert_eq!(run(b"cos\nsystem\n(X\x04\0\0\0exit\x85R.").err(), forbidden("os.system"));
+        assert_eq!(run(b"\x8c\x08builtins\x8c\x04eval\x93.").err(), forbidden("builtins.eval"));
+        assert_eq!(run(b"ctorch\nload\n.").err(), forbidden("torch.load"));
+        fails(b"(ios\nsystem\n.", "operation 0x69 has no place");
+    }
+
+    #[test]
+    fn nonsense_is_an_error() {
+        fails(b".", "more values than there are");
+        fails(b"(0.", "more values than there are");
+        fails(b"t.", "not begun");
+        fails(b"h\x05.", "recalls value 5");
+        fails(b"q\x00.", "where there is none");
+        fails(b"NNa.", "not a list");
+        fails(b"N(NNu.", "not a dictionary");
+        fails(b"}(Nu.", "a key without a value");
+        fails(b"N)R.", "not a function");
+        fails(b"ctorch\nFloatStorage\n)R.", "StorageType(\"FloatStorage\") with 0 arguments");
+        fails(b"NQ.", "not a storage");
+        fails(b"X\xff\xff\xff\xffabc.", "only 4 follow");
+        fails(b"N", "only 0 follow");
+    }
+
+    #[test]
+    fn a_flood_of_values_ends() {
+        fails(&vec![b'N'; MAX_VALUES + 2], "more values");
     }
 }

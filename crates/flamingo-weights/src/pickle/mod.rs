@@ -20,9 +20,6 @@ use crate::open::Contents;
 use machine::{Machine, Stop};
 use zip::Archive;
 
-/// Most bytes of the pickle itself, without the tensors' elements.
-const MAX_PICKLE: u64 = 1 << 28;
-
 /// Opens a zip archive as `torch.save` writes it since PyTorch 1.6: a pickle, and a member for every storage.
 pub(crate) fn open_zip(file: SourceFile) -> Result<Contents, WeightsError> {
     let file = Arc::new(file);
@@ -46,12 +43,6 @@ pub(crate) fn open_zip(file: SourceFile) -> Result<Contents, WeightsError> {
         }
     }
     let (start, len) = archive.locate(&format!("{prefix}data.pkl"))?;
-    if len > MAX_PICKLE {
-        return Err(WeightsError::corrupt(
-            file.path(),
-            format!("has a pickle of {len} bytes, beyond any state dict"),
-        ));
-    }
     let mut machine = Machine::new(file.parse(start, len)?);
     let root = machine.run().map_err(|stop| stop.into_error(file.path()))?;
     state_dict::read(&file, &machine.into_values(), root, |storage| {

@@ -129,3 +129,62 @@ fn field(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(width)?)?;
     Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive with one member, whose sizes and places are in zip64 fields.
+    fn zip_64(content: &[u8]) -> Vec<u8> {
+        let len = content.len() as u64;
+        let mut bytes =
+            [LOCAL.as_slice(), &[0; 22], &1u16.to_le_bytes(), &3u16.to_le_bytes(), b"aXXX", content].concat();
+        let directory = bytes.len() as u64;
+        let extra = [
+            &[9, 0, 2, 0, 7, 7, 1, 0, 24, 0][..],
+            &len.to_le_bytes(),
+            &len.to_le_bytes(),
+            &0u64.to_le_bytes(),
+        ]
+        .concat();
+        let lengths = [1u16, extra.len() as u16, 0].map(u16::to_le_bytes).concat();
+        bytes.extend(
+            [MEMBER.as_slice(), &[0; 16], &[0xff; 8], &lengths, &[0; 8], &[0xff; 4], b"a", &extra].concat(),
+        );
+        let (end, directory_len) = (bytes.len() as u64, bytes.len() as u64 - directory);
+        bytes.extend(
+            [END_64.as_slice(), &[0; 36], &directory_len.to_le_bytes(), &directory.to_le_bytes()].concat(),
+        );
+        bytes.extend([LOCATOR_64.as_slice(), &[0; 4], &end.to_le_bytes(), &[0; 4]].concat());
+        bytes.extend([END.as_slice(), &[0xff; 16], &[0; 2]].concat());
+        bytes
+    }
+
+    fn locate(bytes: &[u8]) -> Result<(u64, u64), WeightsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive");
+        std::fs::write(&path, bytes).unwrap();
+        Archive::open(&Arc::new(SourceFile::open(&path)?))?.locate("a")
+    }
+
+    #[test]
+    fn archives_beyond_4_gib_are_understood() {
+        assert_eq!(locate(&zip_64(b"hello")).unwrap(), (34, 5));
+    }
+
+    #[test]
+    fn damaged_directories_are_errors() {
+        let bytes = zip_64(b"hello");
+        for (at, byte, message) in [
+            (bytes.len() - 1, 0, "ok"),
+            (bytes.len() - 22, 0, "its directory is missing"),
+            (bytes.len() - 22 - 20 - 8, 0xff, "ends at byte"),
+            (0, 0, "is not where the archive's directory says"),
+        ] {
+            let mut changed = bytes.clone();
+            changed[at] = byte;
+            let text = locate(&changed).map_or_else(|error| error.to_string(), |_| "ok".to_owned());
+            assert!(text.contains(message), "{at}: {text}");
+        }
+    }
+}
