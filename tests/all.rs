@@ -3,6 +3,7 @@
 mod invariants;
 mod parity_flamingo;
 mod parity_lm;
+mod parity_preprocess;
 mod parity_training;
 mod parity_vision;
 mod run;
