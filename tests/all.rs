@@ -1,8 +1,10 @@
 //! Tests across crates, in one binary so that the model is linked once.
 
+mod full_size;
 mod invariants;
 mod parity_flamingo;
 mod parity_lm;
+mod parity_preprocess;
 mod parity_training;
 mod parity_vision;
 mod run;

@@ -1,13 +1,39 @@
-//! NFNet and the contrastive loss against timm and torch.
+//! Vision encoders and the contrastive loss against timm, open_clip, transformers, efficientnet-lite-pytorch and torch,
+//! loaded through the families' key maps.
 
-use burn::tensor::{Device, Tensor};
-use flamingo::vision::{FeatureTap, NfActivation, NfNet, NfNetConfig, NfVariant, contrastive_loss};
-use flamingo_testkit::{Fixture, assert_close, weighted_sum};
+use burn::tensor::{Device, Tensor, s};
+use flamingo::nn::Act;
+use flamingo::vision::efficientnet::StageConfig;
+use flamingo::vision::families::key_map;
+use flamingo::vision::{
+    EfficientNetConfig, FeatureTap, NfActivation, NfNet, NfNetConfig, NfVariant, VisionConfig, VisionEncoder,
+    VitConfig, contrastive_loss,
+};
+use flamingo::weights::{Checkpoint, load_into};
+use flamingo_testkit::{Fixture, assert_close, fixture, weighted_sum};
 
-/// Blocks of each stage in the fixtures.
+/// The reference's weights in a fixture, as a file of its own names.
+fn checkpoint(name: &str) -> Checkpoint {
+    let own = |key: &str| key.strip_prefix("weights.").map(str::to_owned);
+    Checkpoint::open(fixture::path(name)).and_then(|file| file.rename(own)).unwrap()
+}
+
+/// The encoder of `config` with a fixture's weights.
+fn encoder(name: &str, config: impl Into<VisionConfig>, device: &Device) -> VisionEncoder {
+    let (config, checkpoint) = (config.into(), checkpoint(name));
+    let map = key_map(&config, &checkpoint);
+    load_into(config.init(device), &checkpoint, &map).unwrap_or_else(|error| panic!("{name}: {error}")).0
+}
+
+/// Features `[N, P, E]` as the grid `[N, E, h, w]` of a convolutional reference.
+fn as_grid(features: Tensor<3>, [n, width, rows, columns]: [usize; 4]) -> Tensor<4> {
+    features.swap_dims(1, 2).reshape([n, width, rows, columns])
+}
+
+/// Blocks of each stage in the NFNet fixtures.
 const DEPTHS: [usize; 4] = [1, 2, 1, 1];
 
-fn network(fixture: &Fixture, variant: NfVariant, device: &Device) -> NfNet {
+fn nfnet(name: &str, variant: NfVariant, device: &Device) -> NfNet {
     let config = NfNetConfig {
         stem_width: 16,
         widths: [16, 32, 48, 48],
@@ -19,31 +45,17 @@ fn network(fixture: &Fixture, variant: NfVariant, device: &Device) -> NfNet {
         variant,
         tap: FeatureTap::Final,
     };
-    let mut weights = fixture
-        .weights()
-        .rename(".downsample.conv.", ".downsample.")
-        .rename(".attn_last.fc1.", ".squeeze.")
-        .rename(".attn_last.fc2.", ".excite.")
-        .rename(".skipinit_gain", ".skip_gain")
-        .with_rank("gain", 1)
-        .with_rank("squeeze.weight", 2)
-        .with_rank("excite.weight", 2);
-    for conv in 0..4 {
-        weights = weights.rename(&format!("stem.conv{}.", conv + 1), &format!("stem.{conv}."));
+    match encoder(name, config, device) {
+        VisionEncoder::Nfnet(net) => net,
+        other => panic!("{other:?}"),
     }
-    let names =
-        DEPTHS.iter().enumerate().flat_map(|(stage, depth)| (0..*depth).map(move |index| (stage, index)));
-    for (block, (stage, index)) in names.enumerate() {
-        weights = weights.rename(&format!("stages.{stage}.{index}."), &format!("blocks.{block}."));
-    }
-    weights.load_into(config.init(device))
 }
 
-/// Every stage on its own input, then the whole network, then the gradient at the image.
-fn check_network(name: &str, variant: NfVariant) {
+/// Every stage of an NFNet on its own input, then the whole network, then the gradient at the image.
+fn check_nfnet(name: &str, variant: NfVariant) {
     let device = Device::flex().autodiff();
     let fixture = Fixture::load(name);
-    let net = network(&fixture, variant, &device);
+    let net = nfnet(name, variant, &device);
     for size in [50, 64] {
         let mut blocks = net.blocks.iter();
         let mut x = fixture.tensor::<4>(&format!("mid.{size}.stem"), &device);
@@ -56,9 +68,7 @@ fn check_network(name: &str, variant: NfVariant) {
         let image = fixture.tensor::<4>(&format!("in.{size}"), &device).require_grad();
         assert_close(net.stages(image.clone()), x, 2e-5);
         let expected = fixture.tensor::<4>(&format!("out.{size}"), &device);
-        let [n, width, rows, columns] = expected.dims();
-        let positions = net.features(image.clone()); // [N, P, E]
-        let out = positions.swap_dims(1, 2).reshape([n, width, rows, columns]);
+        let out = as_grid(net.features(image.clone()), expected.dims());
         assert_close(out.clone(), expected, 5e-5);
         let gradient = image.grad(&weighted_sum(out).backward()).unwrap();
         assert_close(gradient, fixture.tensor(&format!("grad.{size}"), &device.clone().inner()), 2e-4);
@@ -67,19 +77,110 @@ fn check_network(name: &str, variant: NfVariant) {
 
 #[test]
 fn nfnet_is_timms() {
-    check_network("nfnet-timm-0", NfVariant::Timm);
-    check_network("nfnet-timm-1", NfVariant::Timm);
+    check_nfnet("nfnet-timm-0", NfVariant::Timm);
+    check_nfnet("nfnet-timm-1", NfVariant::Timm);
 }
 
 #[test]
 fn nfnet_is_deepminds_with_the_other_constants() {
-    check_network("nfnet-deepmind-0", NfVariant::DeepMind);
+    check_nfnet("nfnet-deepmind-0", NfVariant::DeepMind);
 }
 
 #[test]
 #[should_panic(expected = "elements differ")]
 fn the_two_variants_are_told_apart() {
-    check_network("nfnet-timm-0", NfVariant::DeepMind);
+    check_nfnet("nfnet-timm-0", NfVariant::DeepMind);
+}
+
+/// The fixtures' tiny CLIP.
+fn vit(act: Act, d_projection: Option<usize>) -> VitConfig {
+    VitConfig {
+        image_size: 21,
+        patch_size: 7,
+        d_model: 16,
+        n_layers: 2,
+        n_heads: 2,
+        d_ff: 40,
+        act,
+        epsilon: 1e-5,
+        keep_class: true,
+        d_projection,
+    }
+}
+
+/// All tokens, the patches alone, and the pooled embedding.
+fn check_vit(name: &str, config: VitConfig) {
+    let device = Device::flex();
+    let fixture = Fixture::load(name);
+    let image = fixture.tensor::<4>("in.image", &device);
+    let tokens = fixture.tensor::<3>("out.tokens", &device);
+
+    let keeping = encoder(name, config.clone(), &device);
+    assert_close(keeping.features(image.clone()), tokens.clone(), 2e-5);
+    assert_close(keeping.pooled(image.clone()), fixture.tensor("out.pooled", &device), 2e-5);
+
+    let dropping = encoder(name, VitConfig { keep_class: false, ..config }, &device);
+    assert_close(dropping.features(image), tokens.slice(s![.., 1..]), 2e-5);
+}
+
+#[test]
+fn clip_is_open_clips() {
+    check_vit("clip-open-clip-0", vit(Act::Gelu, Some(12)));
+    check_vit("clip-open-clip-quick-1", vit(Act::QuickGelu, Some(12)));
+}
+
+#[test]
+fn clip_is_transformers() {
+    for seed in 0..2 {
+        check_vit(&format!("clip-transformers-{seed}"), vit(Act::QuickGelu, None));
+    }
+}
+
+#[test]
+#[should_panic(expected = "elements differ")]
+fn the_two_gelus_are_told_apart() {
+    check_vit("clip-open-clip-0", vit(Act::QuickGelu, Some(12)));
+}
+
+#[test]
+#[should_panic(expected = "clip-open-clip-0: ")]
+fn a_clip_of_another_depth_is_refused() {
+    encoder("clip-open-clip-0", VitConfig { n_layers: 3, ..vit(Act::Gelu, Some(12)) }, &Device::flex());
+}
+
+#[test]
+fn efficientnet_is_timms_and_the_packages() {
+    let device = Device::flex();
+    let stage = |[width, depth, kernel, stride, expansion]: [usize; 5]| StageConfig {
+        width,
+        depth,
+        kernel,
+        stride,
+        expansion,
+    };
+    let stages = [[16, 1, 3, 1, 1], [8, 2, 3, 2, 3], [16, 2, 5, 2, 3]].map(stage);
+    for name in ["timm", "package"]
+        .into_iter()
+        .flat_map(|name| [0, 1].map(|seed| format!("efficientnet-{name}-{seed}")))
+    {
+        let fixture = Fixture::load(&name);
+        for (tap, output) in [(FeatureTap::Stages, "stages"), (FeatureTap::Final, "final")] {
+            let config = EfficientNetConfig {
+                stem_width: 8,
+                stages: stages.into(),
+                final_width: 80,
+                epsilon: 1e-3,
+                tap,
+            };
+            let net = encoder(&name, config.clone(), &device);
+            for size in [33, 40] {
+                let expected = fixture.tensor::<4>(&format!("out.{size}.{output}"), &device);
+                let features = net.features(fixture.tensor::<4>(&format!("in.{size}"), &device));
+                assert_eq!(features.dims()[1], config.n_positions(size));
+                assert_close(as_grid(features, expected.dims()), expected, 2e-5);
+            }
+        }
+    }
 }
 
 #[test]

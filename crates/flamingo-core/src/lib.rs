@@ -24,4 +24,4 @@ pub use batch::{Batch, HostBatch};
 pub use device::{DeviceError, DeviceSpec};
 pub use media::{MediaAttention, MediaLayout, TextTie};
 pub use overlay::{OverlayError, overlay};
-pub use preprocess::{PreprocessSpec, Resize};
+pub use preprocess::{Alpha, Filter, PreprocessSpec, Resize};

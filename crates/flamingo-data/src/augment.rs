@@ -10,6 +10,7 @@ use flamingo_core::{PreprocessSpec, Resize};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::resample::Raster;
 use crate::transform::Canvas;
 
 /// How strongly training images are changed. Ranges are symmetric around "no change" unless they say otherwise.
@@ -135,7 +136,7 @@ pub(crate) struct Drawn {
 /// Samples `canvas` at the target's pixels: `[I * I]` colours in `0..=1`.
 pub(crate) fn warp(canvas: &Canvas, spec: &PreprocessSpec, drawn: &Drawn) -> Vec<[f32; 3]> {
     let size = spec.size as f32;
-    let (width, height) = (canvas.width as f32, canvas.height as f32);
+    let (width, height) = (canvas.raster.width as f32, canvas.raster.height as f32);
     // Source pixels per target pixel, before augmentation.
     let [step_x, step_y] = match spec.resize {
         Resize::PadMean => [width.max(height) / size; 2],
@@ -182,12 +183,13 @@ impl Canvas {
     }
 
     fn pixel(&self, x: isize, y: isize) -> [u8; 3] {
-        let inside = x >= 0 && y >= 0 && (x as usize) < self.width && (y as usize) < self.height;
+        let Raster { width, height, bytes } = &self.raster;
+        let inside = x >= 0 && y >= 0 && (x as usize) < *width && (y as usize) < *height;
         if !inside {
             return self.outside;
         }
-        let start = 3 * (y as usize * self.width + x as usize);
-        [self.rgb[start], self.rgb[start + 1], self.rgb[start + 2]]
+        let start = 3 * (y as usize * width + x as usize);
+        [bytes[start], bytes[start + 1], bytes[start + 2]]
     }
 }
 
@@ -236,7 +238,7 @@ mod tests {
     use image::{Rgba, RgbaImage};
 
     fn spec(size: usize) -> PreprocessSpec {
-        PreprocessSpec { size, resize: Resize::PadMean, mean: [0.0; 3], std: [1.0; 3] }
+        PreprocessSpec { mean: [0.0; 3], std: [1.0; 3], ..PreprocessSpec::imagenet(size) }
     }
 
     fn apply(augment: Augment, image: &RgbaImage, size: usize, seed: u64) -> Vec<f32> {
@@ -282,12 +284,8 @@ mod tests {
         let mut image = RgbaImage::from_pixel(33, 33, Rgba([0, 0, 0, 255]));
         image.put_pixel(26, 16, Rgba([255; 4]));
         let drawn = Drawn { angle: 90f32.to_radians(), ..Augment::none().draw(&mut rng(0)) };
-        let canvas = Canvas {
-            width: 33,
-            height: 33,
-            rgb: image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect(),
-            outside: [0; 3],
-        };
+        let bytes = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+        let canvas = Canvas { raster: Raster { width: 33, height: 33, bytes }, outside: [0; 3] };
         let turned = warp(&canvas, &spec(33), &drawn);
         let brightest = (0..turned.len()).max_by(|a, b| turned[*a][0].total_cmp(&turned[*b][0])).unwrap();
         assert_eq!((brightest % 33, brightest / 33), (16, 26));

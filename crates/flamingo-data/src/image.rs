@@ -3,12 +3,15 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbaImage};
+use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Limits, Pixel, RgbaImage};
 
 use crate::DataError;
 
 /// The most pixels an image may have (64 megapixels: 256 MiB when decoded).
 pub const MAX_PIXELS: u64 = 64 << 20;
+
+/// The longest side an image may have: that of JPEG.
+pub const MAX_SIDE: u32 = 65_535;
 
 /// The most memory a decoder may take, in bytes.
 const MAX_DECODER_BYTES: u64 = 512 << 20;
@@ -19,7 +22,7 @@ const MAX_DECODER_BYTES: u64 = 512 << 20;
 ///
 /// # Errors
 ///
-/// [`DataError::NotAnImage`] on any other bytes, and on images over [`MAX_PIXELS`].
+/// [`DataError::NotAnImage`] on any other bytes, and on images over [`MAX_PIXELS`] or [`MAX_SIDE`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<RgbaImage, DataError> {
     let unusable = |reason: String| DataError::NotAnImage { name: name.to_owned(), reason };
     if bytes.is_empty() {
@@ -37,11 +40,33 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbaImage, DataError> {
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(unusable(format!("{width}x{height} is more than {MAX_PIXELS} pixels")));
     }
+    if width.max(height) > MAX_SIDE {
+        return Err(unusable(format!("{width}x{height} has a side of more than {MAX_SIDE} pixels")));
+    }
     // An unreadable orientation tag costs the orientation only, as in every viewer.
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| unusable(error.to_string()))?;
     picture.apply_orientation(orientation);
-    Ok(picture.into_rgba8())
+    Ok(eight_bits(picture).into_rgba8())
+}
+
+/// Keeps the upper eight of sixteen bits a channel, as PIL does; the conversions of `image` would round.
+fn eight_bits(picture: DynamicImage) -> DynamicImage {
+    fn upper<P, Q>(from: &ImageBuffer<P, Vec<u16>>) -> ImageBuffer<Q, Vec<u8>>
+    where
+        P: Pixel<Subpixel = u16>,
+        Q: Pixel<Subpixel = u8>,
+    {
+        let bytes = from.as_raw().iter().map(|value| (value >> 8) as u8).collect();
+        ImageBuffer::from_raw(from.width(), from.height(), bytes).expect("as many channels as before")
+    }
+    match &picture {
+        DynamicImage::ImageLuma16(grey) => DynamicImage::ImageLuma8(upper(grey)),
+        DynamicImage::ImageLumaA16(grey) => DynamicImage::ImageLumaA8(upper(grey)),
+        DynamicImage::ImageRgb16(colour) => DynamicImage::ImageRgb8(upper(colour)),
+        DynamicImage::ImageRgba16(colour) => DynamicImage::ImageRgba8(upper(colour)),
+        _ => picture,
+    }
 }
 
 /// Reads and decodes an image file.
@@ -88,12 +113,15 @@ mod tests {
     fn a_bomb_is_refused_by_its_header() {
         let mut bytes = png(&RgbaImage::new(1, 1));
         // IHDR: width and height follow the 8-byte signature, the chunk's length and its name; then a CRC.
-        bytes[16..20].copy_from_slice(&60_000u32.to_be_bytes());
-        bytes[20..24].copy_from_slice(&60_000u32.to_be_bytes());
-        let mut crc = flate2::Crc::new();
-        crc.update(&bytes[12..29]);
-        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
-        assert!(matches!(decode(&bytes, "bomb.png"), Err(DataError::NotAnImage { .. })));
+        for (width, height) in [(60_000u32, 60_000u32), (1_000_000, 1)] {
+            bytes[16..20].copy_from_slice(&width.to_be_bytes());
+            bytes[20..24].copy_from_slice(&height.to_be_bytes());
+            let mut crc = flate2::Crc::new();
+            crc.update(&bytes[12..29]);
+            bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+            let error = decode(&bytes, "bomb.png").unwrap_err().to_string();
+            assert!(error.contains("is more than") || error.contains("has a side"), "{error}");
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub mod tokenizer;
 pub mod transform;
 pub mod webdataset;
 
+mod resample;
 mod wording;
 
 #[cfg(test)]

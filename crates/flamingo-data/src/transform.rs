@@ -1,28 +1,27 @@
 //! Decoded images to an encoder's input: resized, on a plain background, normalised, planar.
 //!
-//! Two ways lead to the same geometry. Without augmentation the image is resized once with the Catmull-Rom kernel
-//! (the "bicubic" of PIL and of the published preprocessing). With augmentation a random affine map goes straight
-//! from the source to the target ([`crate::augment`]), so that training pays for one sampling only.
+//! Two ways lead to the same geometry. Without augmentation the image is resized once, as PIL and torchvision do it.
+//! With augmentation a random affine map goes straight from the source to the target
+//! ([`crate::augment`]), so that training pays for one sampling only.
 //!
-//! Transparent pictures lie on a plain background, white unless augmentation draws another colour; the space around
-//! them (padding, or what a rotation uncovers) has the same colour, because a transparent picture has no edge. The
-//! space around opaque images is the mean colour, as in the paper.
+//! Unless the encoder's rule is to forget transparency, transparent pictures lie on a plain background, white unless
+//! augmentation draws another colour; the space around them (padding, or what a rotation uncovers) has the same
+//! colour, because a transparent picture has no edge. The space around opaque images is the mean colour, as in the
+//! paper.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use flamingo_core::{PreprocessSpec, Resize};
+use flamingo_core::{Alpha, PreprocessSpec, Resize};
 use image::RgbaImage;
 use rand::Rng;
 
 use crate::augment::{Augment, warp};
+use crate::resample::{Raster, Span};
 
 /// An opaque 8-bit image, interleaved RGB, and the colour around it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Canvas {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    /// `[height, width, 3]`.
-    pub(crate) rgb: Vec<u8>,
+    pub(crate) raster: Raster,
     /// The colour outside the image.
     pub(crate) outside: [u8; 3],
 }
@@ -60,7 +59,7 @@ impl ImageTransform {
         assert!(size > 0 && image.width() > 0 && image.height() > 0, "images must have pixels");
         match &self.augment {
             None => {
-                let pixels = resize(&flatten(image, WHITE, &self.spec), &self.spec);
+                let pixels = fit(image, &self.spec);
                 for (index, pixel) in pixels.chunks_exact(3).enumerate() {
                     for channel in 0..3 {
                         out[channel * size * size + index] = self.spec.normalise(pixel[channel], channel);
@@ -69,7 +68,8 @@ impl ImageTransform {
             }
             Some(augment) => {
                 let drawn = augment.draw(rng);
-                let canvas = reduce(flatten(image, drawn.background.unwrap_or(WHITE), &self.spec), 2 * size);
+                let background = drawn.background.unwrap_or(WHITE);
+                let canvas = reduce(flatten(image, background, &self.spec), 2 * size);
                 let mut pixels = warp(&canvas, &self.spec, &drawn);
                 drawn.colour(&mut pixels);
                 for (index, pixel) in pixels.iter().enumerate() {
@@ -85,77 +85,100 @@ impl ImageTransform {
 
 const WHITE: [u8; 3] = [255; 3];
 
-/// Lays an image on a plain background.
+/// Lays an image on a plain background, or cuts its transparency off.
 fn flatten(image: &RgbaImage, background: [u8; 3], spec: &PreprocessSpec) -> Canvas {
     let mut transparent = false;
-    let mut rgb = Vec::with_capacity(image.len() / 4 * 3);
+    let mut bytes = Vec::with_capacity(image.len() / 4 * 3);
     for pixel in image.pixels() {
         let [red, green, blue, alpha] = pixel.0;
+        let alpha = if spec.alpha == Alpha::Drop { 255 } else { alpha };
         transparent |= alpha < 255;
         let over = |above: u8, below: u8| {
             let sum = u32::from(above) * u32::from(alpha) + u32::from(below) * u32::from(255 - alpha);
             ((sum + 127) / 255) as u8
         };
-        rgb.extend([over(red, background[0]), over(green, background[1]), over(blue, background[2])]);
+        bytes.extend([over(red, background[0]), over(green, background[1]), over(blue, background[2])]);
     }
     let outside = if transparent { background } else { spec.mean_colour() };
-    Canvas { width: image.width() as usize, height: image.height() as usize, rgb, outside }
+    Canvas {
+        raster: Raster { width: image.width() as usize, height: image.height() as usize, bytes },
+        outside,
+    }
 }
 
 /// Shrinks an image so that its shorter side is at most `side`, lest bilinear sampling skip pixels of large images.
+///
+/// The result need not be PIL's, so this is the fastest way.
 fn reduce(canvas: Canvas, side: usize) -> Canvas {
-    let shorter = canvas.width.min(canvas.height);
+    let Raster { width, height, bytes } = &canvas.raster;
+    let shorter = *width.min(height);
     if shorter <= side {
         return canvas;
     }
     let scaled = |length: usize| (length * side).div_ceil(shorter);
-    let (width, height) = (scaled(canvas.width), scaled(canvas.height));
-    let whole = [0.0, 0.0, canvas.width as f64, canvas.height as f64];
-    Canvas { width, height, rgb: catmull_rom(&canvas, whole, width, height), outside: canvas.outside }
-}
-
-/// Resizes to `[I, I, 3]` by the rule of `spec`.
-fn resize(canvas: &Canvas, spec: &PreprocessSpec) -> Vec<u8> {
-    let size = spec.size;
-    let (width, height) = (canvas.width as f64, canvas.height as f64);
-    let whole = [0.0, 0.0, width, height];
-    match spec.resize {
-        Resize::Squash => catmull_rom(canvas, whole, size, size),
-        Resize::Crop => {
-            let side = width.min(height);
-            catmull_rom(canvas, [(width - side) / 2.0, (height - side) / 2.0, side, side], size, size)
-        }
-        Resize::PadMean => {
-            let scaled = |length: f64| ((size as f64 * length / width.max(height)).round() as usize).max(1);
-            let (inner_width, inner_height) = (scaled(width), scaled(height));
-            let inner = catmull_rom(canvas, whole, inner_width, inner_height);
-            if (inner_width, inner_height) == (size, size) {
-                return inner;
-            }
-            let (left, top) = ((size - inner_width) / 2, (size - inner_height) / 2);
-            let mut padded = canvas.outside.repeat(size * size);
-            for (row, line) in inner.chunks_exact(3 * inner_width).enumerate() {
-                let start = 3 * ((top + row) * size + left);
-                padded[start..start + line.len()].copy_from_slice(line);
-            }
-            padded
-        }
-    }
-}
-
-/// Resizes the box `[left, top, width, height]` of an image to `[to_height, to_width, 3]`.
-fn catmull_rom(canvas: &Canvas, source: [f64; 4], to_width: usize, to_height: usize) -> Vec<u8> {
-    let [left, top, width, height] = source;
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .crop(left, top, width, height);
-    let from = ImageRef::new(canvas.width as u32, canvas.height as u32, &canvas.rgb, PixelType::U8x3)
+    let (to_width, to_height) = (scaled(*width), scaled(*height));
+    let from = ImageRef::new(*width as u32, *height as u32, bytes, PixelType::U8x3)
         .expect("a canvas has three bytes a pixel");
     let mut to = Image::new(to_width as u32, to_height as u32, PixelType::U8x3);
-    Resizer::new()
-        .resize(&from, &mut to, &options)
-        .expect("the box lies inside the image and the formats agree");
-    to.into_vec()
+    let kernel = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    Resizer::new().resize(&from, &mut to, &kernel).expect("the formats agree");
+    let raster = Raster { width: to_width, height: to_height, bytes: to.into_vec() };
+    Canvas { raster, ..canvas }
+}
+
+/// Resizes to `[I, I, 3]` by the rules of `spec`.
+fn fit(image: &RgbaImage, spec: &PreprocessSpec) -> Vec<u8> {
+    let transparent = image.pixels().any(|pixel| pixel[3] < 255);
+    let (resized, outside) = if transparent && spec.alpha == Alpha::Drop {
+        let raster = Raster::premultiplied(image);
+        let target = target(&raster, spec);
+        (raster.resize(target, spec.filter).without_alpha(), spec.mean_colour())
+    } else {
+        let Canvas { raster, outside } = flatten(image, WHITE, spec);
+        (raster.resize(target(&raster, spec), spec.filter), outside)
+    };
+    pad(resized, spec.size, outside)
+}
+
+/// Which part of each side the encoder sees, and how large.
+fn target(raster: &Raster, spec: &PreprocessSpec) -> [Span; 2] {
+    let size = spec.size;
+    let (width, height) = (raster.width, raster.height);
+    let span = |length: usize| match spec.resize {
+        Resize::Squash => Span::whole(length, size),
+        Resize::Crop => {
+            // In pixels of the resized image, of which only the centre is computed.
+            let resized = size * length / width.min(height);
+            let step = length as f64 / resized as f64;
+            let start = half_to_even(resized - size) as f64 * step;
+            Span { start, length: size as f64 * step, pixels: size }
+        }
+        Resize::PadMean => {
+            let ratio = width.max(height) as f64 / size as f64;
+            Span::whole(length, ((length as f64 / ratio).round_ties_even() as usize).max(1))
+        }
+    };
+    [span(width), span(height)]
+}
+
+/// Half of `length`, rounded to the even neighbour as Python does.
+fn half_to_even(length: usize) -> usize {
+    let half = length / 2;
+    half + (length % 2) * (half % 2)
+}
+
+/// Centres an image in a square of `size` pixels; `[size, size, 3]`.
+fn pad(inner: Raster, size: usize, outside: [u8; 3]) -> Vec<u8> {
+    if (inner.width, inner.height) == (size, size) {
+        return inner.bytes;
+    }
+    let (left, top) = ((size - inner.width) / 2, (size - inner.height) / 2);
+    let mut padded = outside.repeat(size * size);
+    for (row, line) in inner.bytes.chunks_exact(3 * inner.width).enumerate() {
+        let start = 3 * ((top + row) * size + left);
+        padded[start..start + line.len()].copy_from_slice(line);
+    }
+    padded
 }
 
 #[cfg(test)]
@@ -169,7 +192,7 @@ mod tests {
 
     /// Values in `0..=1` with no normalisation, so that colours can be read off.
     fn plain(size: usize, resize: Resize) -> PreprocessSpec {
-        PreprocessSpec { size, resize, mean: [0.0, 0.0, 0.0], std: [1.0, 1.0, 1.0] }
+        PreprocessSpec { size, resize, mean: [0.0; 3], std: [1.0; 3], ..PreprocessSpec::imagenet(size) }
     }
 
     fn eval(spec: PreprocessSpec, image: &RgbaImage) -> Vec<f32> {
@@ -216,17 +239,6 @@ mod tests {
         assert!((half[64] - 127.0 / 255.0).abs() < 1e-3, "{}", half[64]);
     }
 
-    /// Catmull-Rom keeps a linear ramp linear; nearest-neighbour and box filters at fractional steps do not.
-    #[test]
-    fn the_kernel_keeps_a_ramp() {
-        let image = RgbaImage::from_fn(60, 60, |x, _| Rgba([4 * x as u8, 0, 0, 255]));
-        let out = eval(plain(40, Resize::Squash), &image);
-        for (x, value) in out[..40].iter().enumerate().skip(3).take(34) {
-            let expected = 4.0 * ((x as f32 + 0.5) * 1.5 - 0.5) / 255.0;
-            assert!((value - expected).abs() < 1.0 / 255.0, "{x}: {value} {expected}");
-        }
-    }
-
     #[test]
     fn evaluation_draws_nothing() {
         let mut used = rng(1);
@@ -249,5 +261,19 @@ mod tests {
     #[should_panic(expected = "the output must be [3, 8, 8]")]
     fn a_wrong_output_size_panics() {
         ImageTransform::eval(plain(8, Resize::Crop)).apply(&RgbaImage::new(9, 9), &mut rng(0), &mut [0.0; 4]);
+    }
+
+    /// Only the centre of a crop is ever computed: a strip of any length is fine.
+    #[test]
+    fn a_long_strip_is_cropped_without_being_enlarged_whole() {
+        let image =
+            RgbaImage::from_fn(100_001, 1, |x, _| if x == 50_000 { RED } else { Rgba([0, 0, 0, 255]) });
+        let out = eval(plain(64, Resize::Crop), &image);
+        assert!(out[32] > 0.9, "the one red pixel fills the target: {}", out[32]);
+    }
+
+    #[test]
+    fn odd_margins_are_halved_to_the_even_side() {
+        assert_eq!([0, 1, 2, 3, 4, 5, 7].map(half_to_even), [0, 0, 1, 2, 2, 2, 4]);
     }
 }

@@ -31,7 +31,7 @@ impl Fixture {
     ///
     /// If it is not there or not readable, or a tensor is not f32.
     pub fn load(name: &str) -> Self {
-        let path = folder().join(format!("{name}.safetensors"));
+        let path = path(name);
         let bytes = fs::read(&path).unwrap_or_else(|error| {
             panic!("cannot read {} ({error}); the scripts in tests/parity write the fixtures", path.display())
         });
@@ -70,8 +70,9 @@ impl Fixture {
     }
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
+/// Where the fixture `name` is: `tests/fixtures/{name}.safetensors`.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(format!("{name}.safetensors"))
 }
 
 #[cfg(test)]

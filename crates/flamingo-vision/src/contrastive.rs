@@ -9,7 +9,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
-use crate::nfnet::{NfNet, NfNetConfig};
+use crate::encoder::{VisionConfig, VisionEncoder};
 use crate::text_tower::{TextTower, TextTowerConfig};
 
 /// A contrastive pair of towers.
@@ -28,11 +28,11 @@ pub struct ContrastiveConfig {
 
 impl ContrastiveConfig {
     /// Creates the towers on `device`, around an encoder of `vision`'s sizes.
-    pub fn init(&self, vision: &NfNetConfig, device: &Device) -> ContrastiveModel {
+    pub fn init(&self, vision: &VisionConfig, device: &Device) -> ContrastiveModel {
         let linear = |from| LinearConfig::new(from, self.d_joint).with_bias(false).init(device);
         ContrastiveModel {
             vision: vision.init(device),
-            vision_projection: linear(vision.final_width),
+            vision_projection: linear(vision.d_pooled()),
             text: self.text.init(device),
             text_projection: linear(self.text.d_model),
             log_inverse_temperature: Initializer::Constant { value: self.inverse_temperature.ln() }
@@ -45,8 +45,8 @@ impl ContrastiveConfig {
 #[derive(Module, Debug)]
 pub struct ContrastiveModel {
     /// The encoder that Flamingo will freeze.
-    pub vision: NfNet,
-    /// `[final_width, joint]`.
+    pub vision: VisionEncoder,
+    /// `[d_pooled, joint]`.
     pub vision_projection: Linear,
     /// The text side.
     pub text: TextTower,

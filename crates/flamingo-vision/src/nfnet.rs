@@ -19,6 +19,7 @@ use burn::tensor::{Device, Tensor, assert_shape, module::avg_pool2d};
 use flamingo_nn::Act;
 use serde::{Deserialize, Serialize};
 
+use crate::encoder::FeatureTap;
 use crate::scaled_conv::{NfVariant, ScaledConv, ScaledConvConfig};
 
 /// The network's activation. Each is multiplied by the gain that keeps the variance of a unit Gaussian; the gains are
@@ -39,16 +40,6 @@ impl NfActivation {
             NfActivation::Relu => 1.713_958_859_443_664_6,
         }
     }
-}
-
-/// Which tensor is the encoder's output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FeatureTap {
-    /// The last stage (width 1536 for F0 to F6).
-    Stages,
-    /// After the final convolution and its activation (3072), timm's `forward_features`.
-    Final,
 }
 
 /// An NFNet's sizes.

@@ -9,6 +9,8 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, module::conv2d};
 use serde::{Deserialize, Serialize};
 
+use crate::padding::same_padding;
+
 /// Whose constants to follow where the two published NFNet programs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -91,23 +93,9 @@ impl ScaledConv {
     }
 }
 
-/// TensorFlow's "SAME": the output has `ceil(side / stride)` positions; an odd pixel goes to the end.
-fn same_padding(side: usize, kernel: usize, stride: usize) -> (usize, usize) {
-    let needed = ((side.div_ceil(stride) - 1) * stride + kernel).saturating_sub(side);
-    (needed / 2, needed - needed / 2)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn same_padding_puts_the_odd_pixel_at_the_end() {
-        assert_eq!(same_padding(48, 3, 2), (0, 1));
-        assert_eq!(same_padding(49, 3, 2), (1, 1));
-        assert_eq!(same_padding(48, 3, 1), (1, 1));
-        assert_eq!(same_padding(7, 1, 1), (0, 0));
-    }
 
     #[test]
     fn standardised_weights_have_mean_zero_and_variance_one_over_fan_in() {

@@ -8,8 +8,10 @@
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Initializer};
 use burn::tensor::{Device, Int, Tensor, assert_shape};
-use flamingo_nn::{Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig};
+use flamingo_nn::{Act, Norm, NormConfig};
 use serde::{Deserialize, Serialize};
+
+use crate::block::{EncoderBlock, EncoderBlockConfig};
 
 /// A text tower's sizes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,27 +34,14 @@ impl TextTowerConfig {
     pub fn init(&self, device: &Device) -> TextTower {
         let norm = NormConfig::Layer { epsilon: 1e-6 };
         let small = Initializer::Normal { mean: 0.0, std: 0.02 };
-        let blocks = (0..self.n_layers)
-            .map(|_| TextBlock {
-                attention_norm: norm.init(self.d_model, device),
-                attention: AttentionConfig {
-                    d_query: self.d_model,
-                    d_context: self.d_model,
-                    n_heads: self.n_heads,
-                    d_head: self.d_model / self.n_heads,
-                    bias: true,
-                }
-                .init(device),
-                feed_forward_norm: norm.init(self.d_model, device),
-                feed_forward: FeedForwardConfig {
-                    d_model: self.d_model,
-                    d_hidden: 4 * self.d_model,
-                    act: Act::Gelu,
-                    bias: true,
-                }
-                .init(device),
-            })
-            .collect();
+        let block = EncoderBlockConfig {
+            d_model: self.d_model,
+            n_heads: self.n_heads,
+            d_ff: 4 * self.d_model,
+            act: Act::Gelu,
+            norm,
+        };
+        let blocks = (0..self.n_layers).map(|_| block.init(device)).collect();
         TextTower {
             tokens: EmbeddingConfig::new(self.vocab, self.d_model)
                 .with_initializer(small.clone())
@@ -72,7 +61,7 @@ pub struct TextTower {
     /// `[max_len, W]`, learned.
     pub positions: Param<Tensor<2>>,
     /// The transformer.
-    pub blocks: Vec<TextBlock>,
+    pub blocks: Vec<EncoderBlock>,
     /// Behind the last block.
     pub norm: Norm,
 }
@@ -95,29 +84,11 @@ impl TextTower {
         let positions = self.positions.val().slice(0..len);
         let x = self.tokens.forward(ids) + positions.unsqueeze::<3>();
         let blocked = present.clone().equal_elem(0.0).reshape([n, 1, 1, len]).expand([n, 1, len, len]);
-        let x = self.blocks.iter().fold(x, |x, block| {
-            let h = block.attention_norm.forward(x.clone());
-            let x = x + block.attention.forward(h.clone(), h, Some(blocked.clone()));
-            let h = block.feed_forward_norm.forward(x.clone());
-            x + block.feed_forward.forward(h)
-        });
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, Some(blocked.clone())));
         let weights = present.clone() / present.sum_dim(1).clamp_min(1.0);
         let pooled = (self.norm.forward(x) * weights.unsqueeze_dim::<3>(2)).sum_dim(1);
         pooled.squeeze_dim(1)
     }
-}
-
-/// One bidirectional transformer block.
-#[derive(Module, Debug)]
-pub struct TextBlock {
-    /// Before the attention.
-    pub attention_norm: Norm,
-    /// Every token to every token.
-    pub attention: Attention,
-    /// Before the feed-forward network.
-    pub feed_forward_norm: Norm,
-    /// Four times as wide inside.
-    pub feed_forward: FeedForward,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use flamingo_lm::DecoderConfig;
 use flamingo_lm::families::chinchilla::chinchilla;
 use flamingo_nn::Act;
 use flamingo_resampler::ResamplerConfig;
-use flamingo_vision::NfNetConfig;
+use flamingo_vision::{NfNetConfig, VisionConfig};
 use flamingo_xattn::GatedXattnConfig;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub const NEW_TOKENS: usize = 2;
 #[serde(deny_unknown_fields)]
 pub struct FlamingoConfig {
     /// The frozen vision encoder.
-    pub vision: NfNetConfig,
+    pub vision: VisionConfig,
     /// How its images are prepared.
     pub preprocess: PreprocessSpec,
     /// The Perceiver Resampler.
@@ -117,7 +117,7 @@ impl Preset {
 impl FlamingoConfig {
     /// One of the paper's models: an NFNet-F6 at 320 pixels and a Chinchilla of these sizes.
     fn paper(n_layers: usize, d_model: usize, n_heads: usize, every: usize) -> Self {
-        let vision = NfNetConfig::f(6);
+        let vision = VisionConfig::from(NfNetConfig::f(6));
         let d_media = vision.d_features();
         Self {
             vision,
@@ -130,7 +130,7 @@ impl FlamingoConfig {
 
     /// A few million parameters: trains on a CPU in minutes.
     pub fn nano() -> Self {
-        let vision = NfNetConfig::nano();
+        let vision = VisionConfig::from(NfNetConfig::nano());
         let d_media = vision.d_features();
         let [n_layers, d_model, n_heads] = [4, 128, 4];
         Self {
@@ -164,11 +164,14 @@ impl FlamingoConfig {
     ///
     /// # Errors
     ///
-    /// Names the two widths that should be equal.
+    /// Names the two sizes that should be equal.
     pub fn validate(&self) -> Result<(), FlamingoError> {
         let same = |left: &'static str, a: usize, right: &'static str, b: usize| {
             if a == b { Ok(()) } else { Err(FlamingoError::Mismatch { left, a, right, b }) }
         };
+        if let Some(size) = self.vision.image_size() {
+            same("vision.image_size", size, "preprocess.size", self.preprocess.size)?;
+        }
         same("vision feature width", self.vision.d_features(), "resampler.d_model", self.resampler.d_model)?;
         same("resampler.d_model", self.resampler.d_model, "xattn.d_media", self.xattn.d_media)?;
         same("lm.d_model", self.lm.d_model, "xattn.d_model", self.xattn.d_model)?;
@@ -177,5 +180,58 @@ impl FlamingoConfig {
             0 => Err(FlamingoError::NoBlocks),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor};
+    use flamingo_vision::VitConfig;
+
+    use super::*;
+
+    /// A nano whose encoder is a tiny vision transformer for images of 8 pixels.
+    fn with_vit(size: usize) -> FlamingoConfig {
+        let vit = VitConfig {
+            image_size: 8,
+            patch_size: 4,
+            d_model: 32,
+            n_layers: 1,
+            n_heads: 2,
+            d_ff: 32,
+            act: Act::QuickGelu,
+            epsilon: 1e-5,
+            keep_class: true,
+            d_projection: None,
+        };
+        let nano = FlamingoConfig::nano();
+        FlamingoConfig {
+            resampler: ResamplerConfig { d_model: vit.d_model, ..nano.resampler },
+            xattn: GatedXattnConfig { d_media: vit.d_model, ..nano.xattn },
+            vision: vit.into(),
+            preprocess: PreprocessSpec::clip(size),
+            lm: nano.lm,
+        }
+    }
+
+    #[test]
+    fn any_encoder_feeds_the_resampler() {
+        let device = Device::flex();
+        let model = with_vit(8).init(&device).unwrap();
+        let tokens = model.visual_tokens(Tensor::ones([1, 2, 1, 3, 8, 8], &device));
+        assert_eq!(tokens.dims(), [1, 2, 8, 32]);
+    }
+
+    #[test]
+    fn an_encoder_for_one_image_size_gets_no_other() {
+        let error = with_vit(48).init(&Device::flex()).unwrap_err().to_string();
+        assert!(error.contains("vision.image_size is 8, preprocess.size is 48"), "{error}");
+    }
+
+    #[test]
+    fn models_saved_before_encoders_had_a_kind_still_read() {
+        let mut saved = serde_json::to_value(FlamingoConfig::nano()).unwrap();
+        saved["vision"].as_object_mut().unwrap().remove("kind").unwrap();
+        assert_eq!(serde_json::from_value::<FlamingoConfig>(saved).unwrap(), FlamingoConfig::nano());
     }
 }

@@ -21,14 +21,14 @@ pub enum FlamingoError {
         /// The nearest, as the end of a sentence.
         hint: String,
     },
-    /// Two widths that must be equal are not.
+    /// Two sizes that must be equal are not.
     #[error("the model's parts do not fit: {left} is {a}, {right} is {b}; make them equal")]
     Mismatch {
-        /// One width.
+        /// One size.
         left: &'static str,
         /// Its value.
         a: usize,
-        /// The other width.
+        /// The other size.
         right: &'static str,
         /// Its value.
         b: usize,

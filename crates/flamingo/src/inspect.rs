@@ -4,6 +4,7 @@ use std::fmt;
 
 use burn::tensor::Device;
 use flamingo_nn::count_parameters;
+use flamingo_vision::VisionConfig;
 use serde::Serialize;
 
 use crate::config::{FlamingoConfig, PaperCounts, Preset};
@@ -70,10 +71,10 @@ impl Summary {
         let side = config.preprocess.size;
         let parts = vec![
             Part {
-                name: "vision encoder (NFNet)",
-                layers: config.vision.depths.iter().sum(),
+                name: vision_name(&config.vision),
+                layers: config.vision.n_layers(),
                 width: config.vision.d_features(),
-                heads: None,
+                heads: config.vision.n_heads(),
                 parameters: count_parameters(&model.vision),
                 trained: false,
                 paper: paper.map(|paper| paper.vision),
@@ -160,6 +161,14 @@ impl fmt::Display for Summary {
             writeln!(f, "{name:<28} {:>36} ({})", grouped(count), rounded(count))?;
         }
         Ok(())
+    }
+}
+
+fn vision_name(config: &VisionConfig) -> &'static str {
+    match config {
+        VisionConfig::Nfnet(_) => "vision encoder (NFNet)",
+        VisionConfig::Vit(_) => "vision encoder (ViT)",
+        VisionConfig::Efficientnet(_) => "vision encoder (EfficientNet)",
     }
 }
 

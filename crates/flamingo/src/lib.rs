@@ -47,4 +47,5 @@ pub use flamingo_nn as nn;
 pub use flamingo_resampler as resampler;
 pub use flamingo_train as train;
 pub use flamingo_vision as vision;
+pub use flamingo_weights as weights;
 pub use flamingo_xattn as xattn;

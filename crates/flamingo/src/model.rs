@@ -1,7 +1,7 @@
 //! The whole model: images and text in, next-token scores out.
 //!
 //! ```text
-//! pixels [B,M,F,3,I,I] ─ NFNet (frozen, no graph) ─▶ [B,M,F,P,E] ─ resampler ─▶ [B,M,R,E]
+//! pixels [B,M,F,3,I,I] ─ encoder (frozen, no graph) ─▶ [B,M,F,P,E] ─ resampler ─▶ [B,M,R,E]
 //!                                                                                │ keys, values per gated block
 //! ids [B,L] ─ embedding ─▶ [B,L,D] ─┬─ gated block, own image only ◀─────────────┘
 //!                                   └▶ frozen block ─▶ … ─▶ [B,L,V]
@@ -12,7 +12,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use flamingo_core::{Batch, MediaAttention, MediaLayout};
 use flamingo_lm::{Decoder, LayerHook, NoHook};
 use flamingo_resampler::PerceiverResampler;
-use flamingo_vision::NfNet;
+use flamingo_vision::VisionEncoder;
 use flamingo_xattn::{GatedXattnBlock, MediaKv};
 
 use crate::config::FlamingoConfig;
@@ -22,7 +22,7 @@ use crate::error::FlamingoError;
 #[derive(Module, Debug)]
 pub struct Flamingo {
     /// Images to features; never trained here.
-    pub vision: NfNet,
+    pub vision: VisionEncoder,
     /// Features to visual tokens.
     pub resampler: PerceiverResampler,
     /// One for each layer of `xattn_layers`.

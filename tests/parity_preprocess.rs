@@ -1,0 +1,89 @@
+//! Pictures on their way to an encoder, against PIL, torchvision, open_clip and timm.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use flamingo::core::preprocess::{Alpha, Filter, PreprocessSpec, Resize};
+use flamingo::data::{ImageTransform, image};
+use flamingo_testkit::{Fixture, assert_close};
+use rand::SeedableRng;
+
+/// Side of the fixtures' images.
+const SIZE: usize = 24;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/preprocess")
+}
+
+/// The rules behind the four images of a sheet.
+fn rules() -> [PreprocessSpec; 4] {
+    let bilinear = PreprocessSpec { filter: Filter::Bilinear, ..PreprocessSpec::clip(SIZE) };
+    [PreprocessSpec::clip(SIZE), bilinear, PreprocessSpec::idefics(SIZE), PreprocessSpec::imagenet(SIZE)]
+}
+
+fn apply(spec: PreprocessSpec, picture: &str) -> Vec<f32> {
+    let picture = image::open(folder().join(picture)).unwrap();
+    let mut pixels = vec![f32::NAN; 3 * SIZE * SIZE];
+    let mut unused = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    ImageTransform::eval(spec).apply(&picture, &mut unused, &mut pixels);
+    pixels
+}
+
+/// The largest difference of each panel of the sheet, in steps of 255.
+fn differences(picture: &str) -> Vec<i32> {
+    let sheet = image::open(folder().join(format!("{}.sheet.png", picture.replace('.', "-")))).unwrap();
+    let panel = |(index, spec): (usize, PreprocessSpec)| {
+        let pixels = apply(spec.clone(), picture);
+        let difference = |position: usize| {
+            let (channel, row, column) = (position / (SIZE * SIZE), position / SIZE % SIZE, position % SIZE);
+            let value = (pixels[position] * spec.std[channel] + spec.mean[channel]) * 255.0;
+            let expected = sheet[((index * SIZE + column) as u32, row as u32)][channel];
+            (value.round() as i32 - i32::from(expected)).abs()
+        };
+        (0..pixels.len()).map(difference).max().unwrap()
+    };
+    rules().into_iter().enumerate().map(panel).collect()
+}
+
+/// Lossless ones bit for bit.
+#[test]
+fn pictures_are_prepared_as_by_pil() {
+    let pictures = [
+        ("landscape.png", 0),
+        ("portrait.png", 0),
+        ("tiny.png", 0),
+        ("strip.png", 0),
+        ("same.png", 0),
+        ("rgba.png", 0),
+        ("grey.png", 0),
+        ("grey-alpha.png", 0),
+        ("grey16.png", 0),
+        ("rgb16.png", 0),
+        ("palette.png", 0),
+        // Decoders of JPEG may round differently, in the transform and where colours are stored at half size.
+        ("cmyk.jpg", 1),
+        ("turned.jpg", 2),
+        ("photo.jpg", 3),
+    ];
+    let found = pictures.map(|(picture, bound)| (picture, bound, differences(picture)));
+    let wrong: Vec<_> =
+        found.iter().filter(|(_, bound, panels)| panels.iter().any(|most| most > bound)).collect();
+    assert!(wrong.is_empty(), "steps of 255 (clip, bilinear, idefics, flamingo) over the bound: {wrong:?}");
+}
+
+#[test]
+fn clips_statistics_are_open_clips() {
+    let device = Device::flex();
+    let pixels = TensorData::new(apply(PreprocessSpec::clip(SIZE), "landscape.png"), [3, SIZE, SIZE]);
+    let expected = Fixture::load("preprocess-clip").tensor("out.landscape", &device);
+    assert_close(Tensor::<3>::from_data(pixels, &device), expected, 1e-6);
+}
+
+#[test]
+fn the_rules_are_told_apart() {
+    let [clip, bilinear, idefics, flamingo] = rules();
+    assert_eq!((clip.resize, clip.alpha), (Resize::Crop, Alpha::Drop));
+    for (a, b) in [(&clip, &bilinear), (&clip, &idefics), (&idefics, &flamingo)] {
+        assert_ne!(apply(a.clone(), "rgba.png"), apply(b.clone(), "rgba.png"));
+    }
+}
