@@ -8,10 +8,11 @@ use serde_json::Value;
 use super::Violation;
 
 /// Every package of the workspace and its level. `flamingo-testkit` is for tests: see [`TESTKIT`].
-const LEVELS: [(&str, u8); 14] = [
+const LEVELS: [(&str, u8); 15] = [
     ("flamingo-core", 0),
     ("flamingo-nn", 1),
     ("flamingo-testkit", 1),
+    ("flamingo-weights", 1),
     ("flamingo-vision", 2),
     ("flamingo-resampler", 2),
     ("flamingo-xattn", 2),
