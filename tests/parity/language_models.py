@@ -60,11 +60,8 @@ def llama(**kwargs):
 
 
 def mpt():
-    # 3 heads: the slopes of ALiBi are not those of a power of two. `transformers` 4.35 cannot build them, and ours are
-    # tested against llm-foundry's formula; here the heads are a power of two.
-    return MptForCausalLM(
-        MptConfig(vocab_size=VOCAB, d_model=D, n_heads=HEADS, n_layers=LAYERS, max_seq_len=32, expansion_ratio=4)
-    )
+    config = MptConfig(vocab_size=VOCAB, d_model=D, n_heads=HEADS, n_layers=LAYERS, max_seq_len=32)
+    return MptForCausalLM(config)
 
 
 def mosaic_gpt():

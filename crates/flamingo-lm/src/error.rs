@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use flamingo_weights::WeightsError;
 use thiserror::Error;
 
 /// Why a language model could not be described or loaded.
@@ -75,4 +76,7 @@ pub enum LmError {
         /// Which, and why.
         what: String,
     },
+    /// The weights do not fit the configuration.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
 }
