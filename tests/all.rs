@@ -2,6 +2,7 @@
 
 mod invariants;
 mod parity_flamingo;
+mod parity_gguf;
 mod parity_language_models;
 mod parity_lm;
 mod parity_training;
