@@ -75,7 +75,7 @@ pub(crate) struct Input<R> {
 /// Why parsing stopped: the path is added where it is known.
 pub(crate) type ParseResult<T> = Result<T, String>;
 
-impl<R: BufRead> Input<R> {
+impl<R: BufRead + Seek> Input<R> {
     /// Where the next byte lies in the file.
     pub(crate) fn position(&self) -> u64 {
         self.position
@@ -138,9 +138,8 @@ impl<R: BufRead> Input<R> {
 
     /// Passes over `len` bytes.
     pub(crate) fn skip(&mut self, len: u64) -> ParseResult<()> {
-        self.take(len)?;
-        io::copy(&mut (&mut self.reader).take(len), &mut io::sink()).map_err(unreadable)?;
-        Ok(())
+        let len = i64::try_from(self.take(len)?).map_err(|error| error.to_string())?;
+        self.reader.seek_relative(len).map_err(unreadable)
     }
 
     fn take(&mut self, len: u64) -> ParseResult<u64> {
@@ -156,9 +155,9 @@ impl<R: BufRead> Input<R> {
 }
 
 #[cfg(test)]
-impl<'a> Input<&'a [u8]> {
+impl<'a> Input<io::Cursor<&'a [u8]>> {
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
-        Self { reader: bytes, position: 0, end: bytes.len() as u64 }
+        Self { reader: io::Cursor::new(bytes), position: 0, end: bytes.len() as u64 }
     }
 }
 

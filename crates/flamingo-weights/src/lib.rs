@@ -37,6 +37,7 @@ mod pickle;
 mod recipe;
 mod report;
 mod safetensors;
+mod save;
 mod strided;
 pub mod tensor;
 
@@ -47,3 +48,4 @@ pub use key_map::KeyMap;
 pub use load::load_into;
 pub use metadata::MetadataValue;
 pub use report::LoadReport;
+pub use save::{TensorPlan, save_safetensors};

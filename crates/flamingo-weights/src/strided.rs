@@ -15,10 +15,10 @@ pub(crate) fn span(shape: &[usize], strides: &[usize]) -> Option<usize> {
 
 /// Whether elements lie in row-major order without gaps.
 pub(crate) fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
-    let mut expected = 1;
+    let mut expected = 1usize;
     shape.iter().zip(strides).rev().all(|(side, stride)| {
         let fits = *side == 1 || *stride == expected;
-        expected *= side;
+        expected = usize::saturating_mul(expected, *side);
         fits
     })
 }

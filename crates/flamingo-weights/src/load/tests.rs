@@ -125,7 +125,7 @@ fn all_problems_are_listed_with_the_nearest_names() {
         [
             r#"parameter "blocks.0.norm.gamma" needs tensor "h.0.ln.weight", which is missing; there is "h.0.ln.weights""#,
             r#"tensor "h.0.ln.weights" has no place in the model; "h.0.ln.weight" was looked for"#,
-            r#"tensor "lm_head.weight" has no place in the model"#,
+            r#"tensor "lm_head.weight" has no place in the model; "h.0.ln.weight" was looked for"#,
             r#"tensor "wte.weight" is of shape [5, 2], but parameter "embedding.weight" needs shape [4, 2]"#,
             r#"tensor "h.0.qk.weight" is of shape [7, 2], but parameter "blocks.0.query.weight" needs shape [6, 2]"#,
             r#"tensor "h.0.qk.weight" is of shape [7, 2], but parameter "blocks.0.key.weight" needs shape [6, 2]"#,
@@ -172,16 +172,27 @@ fn devices_formats_and_frozen_parameters_stay() {
     let device = Device::flex().autodiff();
     let mut fresh = model(&device);
     fresh.embedding = fresh.embedding.no_grad();
-    fresh.blocks[0].query.bias =
-        fresh.blocks[0].query.bias.map(|bias| bias.map(|it| it.cast(DType::BF16).detach()));
+    let half = |bias: Param<Tensor<1>>| bias.map(|bias| bias.cast(DType::BF16).detach());
+    fresh.blocks[0].query.bias = fresh.blocks[0].query.bias.take().map(half);
     assert!(!fresh.embedding.weight.is_initialized());
     let (_folder, checkpoint) = checkpoint(&tensors());
     let (model, _) = load_into(fresh, &checkpoint, &map()).unwrap();
     assert!(!model.embedding.weight.val().is_require_grad());
     assert!(model.blocks[0].query.weight.val().is_require_grad());
     assert_eq!(model.blocks[0].query.weight.val().device(), device);
-    let bias = model.blocks[0].query.bias.unwrap().val();
-    assert_eq!((bias.dtype(), values(bias)), (DType::BF16, vec![400.0, 402.0, 402.0]));
+    let bias = model.blocks[0].query.bias.as_ref().unwrap().val();
+    assert_eq!((bias.dtype(), values(bias)), (DType::BF16, vec![400.0, 400.0, 402.0]));
+}
+
+#[test]
+fn parameters_that_do_not_exist_yet_are_never_initialised() {
+    let mut fresh = model(&Device::flex());
+    let id = fresh.embedding.weight.id;
+    let never = |_: &Device, _| panic!("initialised only to be overwritten");
+    fresh.embedding.weight = Param::uninitialized(id, never, Device::flex(), true, [4, 2].into());
+    let (_folder, checkpoint) = checkpoint(&tensors());
+    let (model, _) = load_into(fresh, &checkpoint, &map()).unwrap();
+    assert_eq!((model.embedding.weight.id, model.embedding.weight.dims()), (id, [4, 2]));
 }
 
 #[test]
