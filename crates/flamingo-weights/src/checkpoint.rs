@@ -164,7 +164,8 @@ impl Checkpoint {
             }
             Encoding::Blocks(format) => {
                 let values = format.dequantise(&entry.file.read(entry.offset, *n_bytes)?);
-                tensor::reshape(TensorData::from(values.as_slice()), shape)
+                let n_values = values.len();
+                tensor::reshape(TensorData::new(values, [n_values]), shape)
             }
             Encoding::Plain(dtype) => {
                 let mut bytes = entry.file.read(entry.offset, *n_bytes)?;

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, TensorData};
-use flamingo_weights::{Checkpoint, Encoding, Format, TensorPlan, WeightsError, save_safetensors};
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use flamingo_weights::{
+    Checkpoint, Encoding, Format, KeyMap, TensorPlan, WeightsError, load_into, save_safetensors,
+};
 use proptest::prelude::*;
 
 fn fixture(name: &str) -> PathBuf {
@@ -129,6 +132,48 @@ fn a_pickle_is_never_executed() {
         assert!(text.contains(name) && text.contains("nothing was executed"), "{text}");
         assert!(!Path::new("executed-by-a-pickle").exists());
     }
+}
+
+#[derive(Module, Debug)]
+struct Kinds {
+    float: Param<Tensor<1>>,
+    int: Param<Tensor<1, Int>>,
+    bool: Param<Tensor<1, Bool>>,
+}
+
+#[test]
+fn parameters_of_every_kind_are_loaded_and_no_other_kind_is_taken() {
+    let device = Device::flex();
+    let kinds = || Kinds {
+        float: Param::from_tensor(Tensor::zeros([5], &device)),
+        int: Param::initialized(ParamId::new(), Tensor::zeros([3], &device)),
+        bool: Param::initialized(ParamId::new(), Tensor::<1>::zeros([3], &device).bool()),
+    };
+    let checkpoint = Checkpoint::open(fixture("zip-0.pt")).unwrap();
+    let values = |name: &str| checkpoint.read(name).unwrap().iter::<f32>().collect::<Vec<_>>();
+    for (float, int) in [("bfloat16", "int64"), ("float16", "uint8"), ("float64", "int16")] {
+        let map = KeyMap::new().copy("float", float).copy("int", int).copy("bool", "bool").ignore("**");
+        let (loaded, report) = load_into(kinds(), &checkpoint, &map).unwrap();
+        assert_eq!(loaded.float.val().into_data().iter::<f32>().collect::<Vec<_>>(), values(float));
+        assert_eq!(loaded.float.val().dtype(), DType::F32);
+        assert_eq!(loaded.int.val().into_data().iter::<f32>().collect::<Vec<_>>(), values(int));
+        assert_eq!(loaded.bool.val().into_data().iter::<f32>().collect::<Vec<_>>(), values("bool"));
+        assert_eq!((report.loaded.len(), report.ignored.len()), (3, checkpoint.names().count() - 3));
+    }
+    let map = KeyMap::new().copy("float", "middle").copy("int", "float16").copy("bool", "int8").ignore("**");
+    let error = load_into(kinds(), &checkpoint, &map).unwrap_err().to_string();
+    assert!(
+        error.contains("tensor \"middle\" is of shape [6], but parameter \"float\" needs shape [5]"),
+        "{error}"
+    );
+    assert!(
+        error.contains("tensor \"float16\" is of shape [5], but parameter \"int\" needs shape [3]"),
+        "{error}"
+    );
+    assert!(
+        error.contains("tensor \"int8\" is stored as I8, but parameter \"bool\" needs booleans"),
+        "{error}"
+    );
 }
 
 /// All whole single files.
