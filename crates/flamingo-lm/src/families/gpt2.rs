@@ -23,7 +23,6 @@ pub const GPT2: Family = Family {
     config,
     key_map,
     base_prefix: "transformer.",
-    adds_bos: false,
     gguf: None,
 };
 

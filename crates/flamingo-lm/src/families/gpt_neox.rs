@@ -22,7 +22,6 @@ pub const GPT_NEOX: Family = Family {
     config,
     key_map,
     base_prefix: "gpt_neox.",
-    adds_bos: false,
     gguf: None,
 };
 

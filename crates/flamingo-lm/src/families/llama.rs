@@ -23,7 +23,6 @@ pub const LLAMA: Family = Family {
     config,
     key_map,
     base_prefix: "model.",
-    adds_bos: true,
     gguf: Some(Gguf { architecture: "llama", config: gguf_config, key_map: gguf_key_map }),
 };
 

@@ -45,8 +45,6 @@ pub struct Family {
     pub key_map: fn(&DecoderConfig, NewRows) -> KeyMap,
     /// What files of the bare model, saved without its head, leave out at the front of every name.
     pub base_prefix: &'static str,
-    /// Whether its own tokenizer puts a BOS before every text.
-    pub adds_bos: bool,
     /// The same for GGUF files, if they can be read.
     pub gguf: Option<Gguf>,
 }

@@ -22,7 +22,6 @@ pub const MOSAIC_GPT: Family = Family {
     config,
     key_map,
     base_prefix: "transformer.",
-    adds_bos: false,
     gguf: None,
 };
 

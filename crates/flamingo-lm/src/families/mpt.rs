@@ -20,7 +20,6 @@ pub const MPT: Family = Family {
     config,
     key_map,
     base_prefix: "transformer.",
-    adds_bos: false,
     gguf: None,
 };
 

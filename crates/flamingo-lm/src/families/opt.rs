@@ -22,7 +22,6 @@ pub const OPT: Family = Family {
     config,
     key_map,
     base_prefix: "model.",
-    adds_bos: true,
     gguf: None,
 };
 
