@@ -3,6 +3,8 @@
 mod full_size;
 mod invariants;
 mod parity_flamingo;
+mod parity_gguf;
+mod parity_language_models;
 mod parity_lm;
 mod parity_preprocess;
 mod parity_training;

@@ -4,8 +4,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use flamingo_nn::{FeedForward, FeedForwardConfig, Norm};
 
-use crate::decoder::DecoderConfig;
-use crate::relative::{RelativeAttention, RelativeAttentionConfig};
+use crate::attention::SelfAttention;
+use crate::config::{DecoderConfig, Residual};
+use crate::positions::Pass;
 
 /// A pre-norm transformer block.
 #[derive(Module, Debug)]
@@ -13,41 +14,50 @@ pub struct DecoderBlock {
     /// Before the attention.
     pub attention_norm: Norm,
     /// Each token to itself and those before it.
-    pub attention: RelativeAttention,
+    pub attention: SelfAttention,
     /// Before the feed-forward network.
     pub feed_forward_norm: Norm,
     /// On each token.
     pub feed_forward: FeedForward,
+    #[module(skip)]
+    residual: Residual,
 }
 
 impl DecoderBlock {
     pub(crate) fn new(config: &DecoderConfig, device: &Device) -> Self {
+        let feed_forward = FeedForwardConfig {
+            d_model: config.d_model,
+            d_hidden: config.d_ff,
+            act: config.act,
+            bias: config.biases.feed_forward,
+        };
         Self {
             attention_norm: config.norm.init(config.d_model, device),
-            attention: RelativeAttentionConfig {
-                d_model: config.d_model,
-                n_heads: config.n_heads,
-                d_head: config.d_head,
-            }
-            .init(device),
+            attention: SelfAttention::new(config, device),
             feed_forward_norm: config.norm.init(config.d_model, device),
-            feed_forward: FeedForwardConfig {
-                d_model: config.d_model,
-                d_hidden: config.d_ff,
-                act: config.act,
-                bias: false,
-            }
-            .init(device),
+            feed_forward: match config.gated {
+                true => feed_forward.init_gated(device),
+                false => feed_forward.init(device),
+            },
+            residual: config.residual,
         }
     }
 
     /// # Shapes
     ///
-    /// x `[B, L, D]`, distances `[L, D]` (see [`crate::relative::distance_encoding`]), to `[B, L, D]`.
-    pub fn forward(&self, x: Tensor<3>, distances: Tensor<2>) -> Tensor<3> {
-        let h = self.attention_norm.forward(x.clone());
-        let x = x + self.attention.forward(h, distances);
-        let h = self.feed_forward_norm.forward(x.clone());
-        x + self.feed_forward.forward(h)
+    /// x `[B, L, D]` to `[B, L, D]`; the pass is one over L tokens.
+    pub fn forward(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
+        let attended = self.attention.forward(self.attention_norm.forward(x.clone()), pass);
+        match self.residual {
+            Residual::Sequential => {
+                let x = x + attended;
+                let h = self.feed_forward_norm.forward(x.clone());
+                x + self.feed_forward.forward(h)
+            }
+            Residual::Parallel => {
+                let h = self.feed_forward_norm.forward(x.clone());
+                x + attended + self.feed_forward.forward(h)
+            }
+        }
     }
 }

@@ -1,54 +1,43 @@
-//! The decoder: embedding, blocks, and the tied head.
+//! The decoder: embedding, blocks, and the head.
 //!
 //! The vocabulary has two parts. The first `vocab` ids belong to the language model as it was pre-trained; the next
 //! `new_tokens` (Flamingo's `<image>` and `<EOC>`) have a small table of their own, so that they can be learned while
-//! the large one stays frozen, bit for bit. Both tables are also the head.
+//! the large one stays frozen, bit for bit. Both tables are also the head, unless the head has its own two.
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor};
-use flamingo_nn::{Act, Norm, NormConfig};
-use serde::{Deserialize, Serialize};
+use flamingo_nn::Norm;
 
 use crate::block::DecoderBlock;
+use crate::config::{DecoderConfig, Head};
 use crate::hook::LayerHook;
-use crate::relative::distance_encoding;
-
-/// A decoder's sizes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecoderConfig {
-    /// Tokens of the pre-trained vocabulary.
-    pub vocab: usize,
-    /// Tokens added behind them, with embeddings of their own.
-    pub new_tokens: usize,
-    /// Width (D).
-    pub d_model: usize,
-    /// Attention heads (H).
-    pub n_heads: usize,
-    /// Width of a head (K).
-    pub d_head: usize,
-    /// Blocks.
-    pub n_layers: usize,
-    /// Hidden width of the feed-forward networks.
-    pub d_ff: usize,
-    /// Activation of the feed-forward networks.
-    pub act: Act,
-    /// Norm before each sublayer and before the head.
-    pub norm: NormConfig,
-    /// Longest sequence it is trained on.
-    pub max_len: usize,
-}
+use crate::padding::Padding;
+use crate::positions::{Pass, Positions};
 
 impl DecoderConfig {
     /// Creates the decoder on `device`.
+    ///
+    /// # Panics
+    ///
+    /// If the sizes do not fit each other, which [`DecoderConfig::validate`] finds before.
     pub fn init(&self, device: &Device) -> Decoder {
-        let small = Initializer::Normal { mean: 0.0, std: 0.02 };
+        let table = |rows| Initializer::Normal { mean: 0.0, std: 0.02 }.init([rows, self.d_model], device);
+        let new_table = || (self.new_tokens > 0).then(|| table(self.new_tokens));
+        let position_rows = match self.positions {
+            Positions::Learned { offset } => Some(self.max_len + offset),
+            _ => None,
+        };
+        let own_head = matches!(self.head, Head::Own);
         Decoder {
-            embedding: small.init([self.vocab, self.d_model], device),
-            new_embedding: (self.new_tokens > 0).then(|| small.init([self.new_tokens, self.d_model], device)),
+            embedding: table(self.vocab),
+            new_embedding: new_table(),
+            position_embedding: position_rows.map(table),
             blocks: (0..self.n_layers).map(|_| DecoderBlock::new(self, device)).collect(),
-            norm: self.norm.init(self.d_model, device),
+            norm: self.final_norm.then(|| self.norm.init(self.d_model, device)),
+            head: own_head.then(|| table(self.vocab)),
+            new_head: if own_head { new_table() } else { None },
+            config: self.clone(),
         }
     }
 }
@@ -56,14 +45,22 @@ impl DecoderConfig {
 /// The decoder; see the [module documentation](self).
 #[derive(Module, Debug)]
 pub struct Decoder {
-    /// `[vocab, D]`, also the head.
+    /// `[vocab, D]`.
     pub embedding: Param<Tensor<2>>,
-    /// `[new_tokens, D]`, also the head.
+    /// `[new_tokens, D]`.
     pub new_embedding: Option<Param<Tensor<2>>>,
+    /// `[max_len + offset, D]`, with learned positions.
+    pub position_embedding: Option<Param<Tensor<2>>>,
     /// In order.
     pub blocks: Vec<DecoderBlock>,
     /// Behind the last block.
-    pub norm: Norm,
+    pub norm: Option<Norm>,
+    /// `[vocab, D]`, if the head is not the embedding.
+    pub head: Option<Param<Tensor<2>>>,
+    /// `[new_tokens, D]`, if the head is not the embedding.
+    pub new_head: Option<Param<Tensor<2>>>,
+    #[module(skip)]
+    config: DecoderConfig,
 }
 
 impl Decoder {
@@ -72,41 +69,72 @@ impl Decoder {
     /// # Shapes
     ///
     /// ids `[B, L]` to `[B, L, V]`, with `V = vocab + new_tokens`.
+    ///
+    /// # Panics
+    ///
+    /// If positions are learned and the text is longer than their table.
     pub fn forward(&self, ids: Tensor<2, Int>, hook: &impl LayerHook) -> Tensor<3> {
         self.logits(self.hidden(ids, hook))
     }
 
     /// The normalised hidden states behind the last block, `[B, L]` to `[B, L, D]`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Decoder::forward`].
     pub fn hidden(&self, ids: Tensor<2, Int>, hook: &impl LayerHook) -> Tensor<3> {
-        let x = self.embed(ids);
-        let [_, len, d_model] = x.dims();
-        let distances = distance_encoding(len, d_model, &x.device());
+        self.hidden_padded(ids, None, hook)
+    }
+
+    /// [`Decoder::hidden`] of a batch whose rows have different lengths; what stands at padded positions is undefined.
+    ///
+    /// # Panics
+    ///
+    /// As [`Decoder::forward`], and if the padding is of another shape than `ids`.
+    pub fn hidden_padded(
+        &self,
+        ids: Tensor<2, Int>,
+        padding: Option<&Padding>,
+        hook: &impl LayerHook,
+    ) -> Tensor<3> {
+        let x = self.place(self.embed(ids), padding);
+        let pass = Pass::new(&self.config, x.dims()[1], padding, &x.device());
         let x = self
             .blocks
             .iter()
             .enumerate()
-            .fold(x, |x, (layer, block)| block.forward(hook.before_layer(layer, x), distances.clone()));
-        self.norm.forward(x)
+            .fold(x, |x, (layer, block)| block.forward(hook.before_layer(layer, x), &pass));
+        match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
     }
 
     /// Hidden states `[.., D]` to scores `[.., V]`.
     pub fn logits<const N: usize>(&self, hidden: Tensor<N>) -> Tensor<N> {
-        let head = |table: &Param<Tensor<2>>, x: Tensor<N>| {
+        let scores = |table: &Param<Tensor<2>>, x: Tensor<N>| {
             burn::tensor::module::linear(x, table.val().transpose(), None)
         };
-        let known = head(&self.embedding, hidden.clone());
-        match &self.new_embedding {
-            Some(table) => Tensor::cat(vec![known, head(table, hidden)], N - 1),
+        let (head, new_head) = match &self.head {
+            Some(head) => (head, &self.new_head),
+            None => (&self.embedding, &self.new_embedding),
+        };
+        let known = scores(head, hidden.clone());
+        match new_head {
+            Some(table) => Tensor::cat(vec![known, scores(table, hidden)], N - 1),
             None => known,
         }
+    }
+
+    /// What the decoder was made from.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
     }
 
     /// `[B, L]` to `[B, L, D]`.
     fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [batch, len] = ids.dims();
         let [vocab, d_model] = self.embedding.dims();
-        let look_up =
-            |table: &Param<Tensor<2>>, ids: Tensor<2, Int>| burn::tensor::module::embedding(table.val(), ids);
         let Some(new_embedding) = &self.new_embedding else {
             return look_up(&self.embedding, ids);
         };
@@ -117,6 +145,26 @@ impl Decoder {
         let new = look_up(new_embedding, (ids - vocab as i64).clamp_min(0));
         known.mask_where(is_new, new)
     }
+
+    /// Adds learned positions to embeddings `[B, L, D]`, if there are any.
+    fn place(&self, x: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
+        let (Some(table), Positions::Learned { offset }) = (&self.position_embedding, self.config.positions)
+        else {
+            return x;
+        };
+        let [_, len, _] = x.dims();
+        assert!(len <= self.config.max_len, "{len} tokens; positions end at {}", self.config.max_len);
+        let positions = match padding {
+            Some(padding) => padding.positions(),
+            None => Tensor::arange(0..len as i64, &x.device()).unsqueeze(),
+        };
+        x + look_up(table, positions + offset as i64)
+    }
+}
+
+/// `[B, L]` to `[B, L, D]`.
+fn look_up(table: &Param<Tensor<2>>, ids: Tensor<2, Int>) -> Tensor<3> {
+    burn::tensor::module::embedding(table.val(), ids)
 }
 
 #[cfg(test)]

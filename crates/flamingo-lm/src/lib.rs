@@ -1,15 +1,24 @@
 //! One decoder for many language-model families, with a hook between its layers.
 //!
 //! The decoder is never changed by what is built around it: cross-attention enters through [`LayerHook`], which sees
-//! the hidden states before each layer. A family is data, one file in [`families`]: its sizes and its special tokens.
+//! the hidden states before each layer. A family is data, one file in [`families`]: how its published configuration
+//! becomes a [`DecoderConfig`], and which of its tensors is which of ours.
 //!
-//! Legend: B batch, L tokens, D width, H heads, K head dim, V vocabulary.
+//! Legend: B batch, L tokens, D width, H heads, G key-value heads, K head dim, V vocabulary.
 
+pub mod attention;
 pub mod block;
+pub mod config;
 pub mod decoder;
+pub mod error;
 pub mod families;
 pub mod hook;
-pub mod relative;
+pub mod padding;
+pub mod positions;
 
-pub use decoder::{Decoder, DecoderConfig};
+pub use config::{Biases, DecoderConfig, Head, Residual};
+pub use decoder::Decoder;
+pub use error::LmError;
 pub use hook::{LayerHook, NoHook};
+pub use padding::Padding;
+pub use positions::{Pass, Positions};

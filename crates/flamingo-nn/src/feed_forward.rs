@@ -1,4 +1,4 @@
-//! The transformer's feed-forward network: widen, activate, narrow.
+//! The transformer's feed-forward network: widen, activate, narrow; with or without a gate.
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -15,29 +15,40 @@ pub struct FeedForwardConfig {
     pub d_hidden: usize,
     /// The function in between.
     pub act: Act,
-    /// Whether both projections have biases.
+    /// Whether the projections have biases.
     pub bias: bool,
 }
 
 impl FeedForwardConfig {
     /// Creates the network on `device`.
     pub fn init(&self, device: &Device) -> FeedForward {
-        let linear = |from, to| LinearConfig::new(from, to).with_bias(self.bias).init(device);
         FeedForward {
-            up: linear(self.d_model, self.d_hidden),
-            down: linear(self.d_hidden, self.d_model),
+            up: self.linear(self.d_model, self.d_hidden, device),
+            down: self.linear(self.d_hidden, self.d_model, device),
+            gate: None,
             act: self.act,
         }
     }
+
+    /// Creates a gated network on `device` (Shazeer 2020, "GLU Variants Improve Transformer"; SwiGLU if `act` is SiLU).
+    pub fn init_gated(&self, device: &Device) -> FeedForward {
+        FeedForward { gate: Some(self.linear(self.d_model, self.d_hidden, device)), ..self.init(device) }
+    }
+
+    fn linear(&self, from: usize, to: usize, device: &Device) -> Linear {
+        LinearConfig::new(from, to).with_bias(self.bias).init(device)
+    }
 }
 
-/// `down(act(up(x)))`.
+/// `down(act(up(x)))`, or with a gate `down(act(gate(x)) * up(x))`.
 #[derive(Module, Debug)]
 pub struct FeedForward {
     /// `[d_model, d_hidden]`.
     pub up: Linear,
     /// `[d_hidden, d_model]`.
     pub down: Linear,
+    /// `[d_model, d_hidden]`, if the network is gated.
+    pub gate: Option<Linear>,
     #[module(skip)]
     act: Act,
 }
@@ -47,6 +58,10 @@ impl FeedForward {
     ///
     /// `[.., d_model]` to `[.., d_model]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.down.forward(self.act.forward(self.up.forward(x)))
+        let hidden = match &self.gate {
+            Some(gate) => self.act.forward(gate.forward(x.clone())) * self.up.forward(x),
+            None => self.act.forward(self.up.forward(x)),
+        };
+        self.down.forward(hidden)
     }
 }

@@ -1,4 +1,4 @@
-//! Layer normalisation, in the two forms that the model families use.
+//! Layer normalisation, in the forms that the model families use.
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize};
 pub enum NormConfig {
     /// Mean and variance, with scale and shift.
     Layer {
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// Mean and variance, with scale only (MPT).
+    LayerNoBias {
         /// Added to the variance.
         epsilon: f64,
     },
@@ -28,6 +33,9 @@ impl NormConfig {
             NormConfig::Layer { epsilon } => {
                 Norm::Layer(LayerNormConfig::new(width).with_epsilon(epsilon).init(device))
             }
+            NormConfig::LayerNoBias { epsilon } => {
+                Norm::Layer(LayerNormConfig::new(width).with_epsilon(epsilon).with_bias(false).init(device))
+            }
             NormConfig::Rms { epsilon } => {
                 Norm::Rms(RmsNormConfig::new(width).with_epsilon(epsilon).init(device))
             }
@@ -38,7 +46,7 @@ impl NormConfig {
 /// A normalisation layer over the last dimension.
 #[derive(Module, Debug)]
 pub enum Norm {
-    /// Mean and variance, with scale and shift.
+    /// Mean and variance, with scale and (or without) shift.
     Layer(LayerNorm),
     /// Root mean square, with scale only.
     Rms(RmsNorm),

@@ -6,7 +6,8 @@
 
 use flamingo_nn::{Act, NormConfig};
 
-use crate::decoder::DecoderConfig;
+use crate::config::{Biases, DecoderConfig, Head, Residual};
+use crate::positions::Positions;
 
 /// Chinchilla's tokenizer has 32,000 pieces.
 pub const VOCAB: usize = 32_000;
@@ -24,6 +25,14 @@ pub fn chinchilla(n_layers: usize, d_model: usize, n_heads: usize) -> DecoderCon
         act: Act::Gelu,
         norm: NormConfig::Rms { epsilon: 1e-6 },
         max_len: 2048,
+        n_kv_heads: None,
+        positions: Positions::TransformerXl,
+        biases: Biases::NONE,
+        qk_norm: false,
+        gated: false,
+        residual: Residual::Sequential,
+        head: Head::Tied,
+        final_norm: true,
     }
 }
 

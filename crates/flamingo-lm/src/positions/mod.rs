@@ -1,0 +1,87 @@
+//! How the order of tokens enters a decoder.
+//!
+//! Each way acts at one place: learned positions are added to the embeddings, rotary ones turn queries and keys,
+//! ALiBi adds to the scores, and Transformer-XL's change the queries and add to the scores.
+
+pub mod alibi;
+pub mod relative;
+pub mod rotary;
+
+use burn::tensor::{Bool, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::config::DecoderConfig;
+use crate::padding::Padding;
+use crate::positions::alibi::alibi;
+use crate::positions::relative::distance_encoding;
+use crate::positions::rotary::Rotations;
+
+/// How the order of tokens enters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Positions {
+    /// Learned projections of the distance's sinusoids (Dai et al. 2019); see [`relative`].
+    #[default]
+    TransformerXl,
+    /// Queries and keys are turned by angles that grow with the position (Su et al. 2021); see [`rotary`].
+    Rotary {
+        /// Base of the wavelengths.
+        theta: f64,
+        /// Part of each head that is turned: its first dimensions.
+        fraction: f64,
+    },
+    /// Scores fall linearly with the distance (Press et al. 2021); see [`mod@alibi`].
+    Alibi {
+        /// The steepest head falls by `2^(-max_bias / H)` for each token, the flattest by `2^-max_bias`.
+        max_bias: f64,
+    },
+    /// A table of `max_len + offset` rows is added to the embeddings.
+    Learned {
+        /// Row of position 0.
+        offset: usize,
+    },
+}
+
+impl Positions {
+    /// Dimensions of a head of width `d_head` that are turned; 0 without rotary positions.
+    pub(crate) fn rotary_width(&self, d_head: usize) -> usize {
+        match *self {
+            // Truncated, as `transformers` does.
+            Positions::Rotary { fraction, .. } => (d_head as f64 * fraction) as usize,
+            _ => 0,
+        }
+    }
+}
+
+/// What all layers share in one pass over a text.
+#[derive(Debug, Clone, Default)]
+pub struct Pass {
+    /// Sinusoids of the distances, `[L, D]`, for Transformer-XL's positions.
+    pub(crate) distances: Option<Tensor<2>>,
+    /// Angles of the positions, for rotary ones.
+    pub(crate) rotations: Option<Rotations>,
+    /// Added to the scores, `[1, H, L, L]`, with ALiBi.
+    pub(crate) bias: Option<Tensor<4>>,
+    /// `true` where a key is padding, `[B, 1, 1, L]`.
+    pub(crate) blocked: Option<Tensor<4, Bool>>,
+}
+
+impl Pass {
+    /// A pass over `len` tokens, in a batch with that `padding`.
+    pub fn new(config: &DecoderConfig, len: usize, padding: Option<&Padding>, device: &Device) -> Self {
+        let pass = Self { blocked: padding.map(Padding::blocked), ..Self::default() };
+        match config.positions {
+            Positions::TransformerXl => {
+                Self { distances: Some(distance_encoding(len, config.d_model, device)), ..pass }
+            }
+            Positions::Rotary { theta, .. } => {
+                let width = config.positions.rotary_width(config.d_head);
+                Self { rotations: Some(Rotations::new(len, width, theta, device)), ..pass }
+            }
+            Positions::Alibi { max_bias } => {
+                Self { bias: Some(alibi(len, config.n_heads, max_bias, device)), ..pass }
+            }
+            Positions::Learned { .. } => pass,
+        }
+    }
+}

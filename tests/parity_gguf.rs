@@ -1,0 +1,65 @@
+//! GGUF files written by llama.cpp's own package: the LLaMA family, and the tokenizers in them.
+
+use burn::tensor::Device;
+use flamingo::data::PretrainedTokenizer;
+use flamingo::lm::NoHook;
+use flamingo::lm::families::LanguageModel;
+use flamingo_testkit::{Fixture, assert_close};
+use flamingo_weights::{Checkpoint, MetadataValue};
+
+fn path(name: &str) -> String {
+    format!("{}/fixtures/{name}.gguf", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// With rows of queries and keys in the order of GGUF: the logits are those of the model it was converted from.
+#[test]
+fn llama_is_the_model_that_it_was_converted_from() {
+    let device = Device::flex();
+    for seed in 0..2 {
+        let (model, checkpoint) = LanguageModel::open(path(&format!("gguf-llama-{seed}"))).unwrap();
+        assert_eq!((model.family.name, model.tokens.bos), ("llama", Some(1)));
+        let (decoder, report) = model.load(checkpoint, &device).unwrap();
+        assert!(report.is_complete(), "{report}");
+        let fixture = Fixture::load(&format!("lm-llama-{seed}"));
+        let logits = decoder.forward(fixture.tensor::<2>("in.ids", &device).int(), &NoHook);
+        assert_close(logits, fixture.tensor("out.logits", &device), 5e-6);
+    }
+}
+
+fn check_tokenizer(name: &str) {
+    let checkpoint = Checkpoint::open(path(&format!("gguf-tokenizer-{name}"))).unwrap();
+    let tokenizer = PretrainedTokenizer::from_gguf(&checkpoint).unwrap();
+    let metadata = checkpoint.metadata();
+    let texts = metadata["test.texts"].as_list().unwrap().iter().filter_map(MetadataValue::as_str);
+    let mut checked = 0;
+    for (index, text) in texts.enumerate() {
+        let Some(length) = metadata.get(&format!("test.length.{index}")) else {
+            continue;
+        };
+        let expected = metadata.get(&format!("test.ids.{index}")).and_then(MetadataValue::as_list);
+        let expected: Vec<usize> =
+            expected.unwrap_or_default().iter().filter_map(MetadataValue::as_usize).collect();
+        assert_eq!(Some(expected.len()), length.as_usize());
+        let ids = tokenizer.encode(text).unwrap();
+        let found: Vec<usize> = ids.iter().map(|id| *id as usize).collect();
+        assert_eq!(found, expected, "{text:?}");
+        assert_eq!(tokenizer.decode(&ids).unwrap(), text.replace("<|end|>", ""), "there and back");
+        checked += 1;
+    }
+    assert!(checked >= 6, "{checked} texts");
+}
+
+#[test]
+fn sentence_piece_with_byte_fallback_is_its_own_librarys() {
+    check_tokenizer("llama");
+}
+
+#[test]
+fn byte_level_is_transformers_gpt2() {
+    check_tokenizer("gpt2");
+}
+
+#[test]
+fn byte_level_with_single_digits_is_smollms() {
+    check_tokenizer("smollm");
+}
