@@ -7,6 +7,7 @@ mod parity_gguf;
 mod parity_language_models;
 mod parity_lm;
 mod parity_preprocess;
+mod parity_published;
 mod parity_training;
 mod parity_vision;
 mod run;

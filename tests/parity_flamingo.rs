@@ -23,6 +23,7 @@ fn resampler(fixture: &Fixture, n_frames: usize, device: &Device) -> PerceiverRe
         n_frames,
         act: Act::Gelu,
         norm: NORM,
+        head_norm: None,
         init_std: 1.0,
     };
     let mut weights = fixture

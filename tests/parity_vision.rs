@@ -52,10 +52,11 @@ fn nfnet(name: &str, variant: NfVariant, device: &Device) -> NfNet {
 }
 
 /// Every stage of an NFNet on its own input, then the whole network, then the gradient at the image.
-fn check_nfnet(name: &str, variant: NfVariant) {
+/// `weights` is the fixture that holds the weights.
+fn check_nfnet(name: &str, weights: &str, variant: NfVariant) {
     let device = Device::flex().autodiff();
     let fixture = Fixture::load(name);
-    let net = nfnet(name, variant, &device);
+    let net = nfnet(weights, variant, &device);
     for size in [50, 64] {
         let mut blocks = net.blocks.iter();
         let mut x = fixture.tensor::<4>(&format!("mid.{size}.stem"), &device);
@@ -77,19 +78,19 @@ fn check_nfnet(name: &str, variant: NfVariant) {
 
 #[test]
 fn nfnet_is_timms() {
-    check_nfnet("nfnet-timm-0", NfVariant::Timm);
-    check_nfnet("nfnet-timm-1", NfVariant::Timm);
+    check_nfnet("nfnet-timm-0", "nfnet-timm-0", NfVariant::Timm);
+    check_nfnet("nfnet-timm-1", "nfnet-timm-1", NfVariant::Timm);
 }
 
 #[test]
 fn nfnet_is_deepminds_with_the_other_constants() {
-    check_nfnet("nfnet-deepmind-0", NfVariant::DeepMind);
+    check_nfnet("nfnet-deepmind-0", "nfnet-timm-0", NfVariant::DeepMind);
 }
 
 #[test]
 #[should_panic(expected = "elements differ")]
 fn the_two_variants_are_told_apart() {
-    check_nfnet("nfnet-timm-0", NfVariant::DeepMind);
+    check_nfnet("nfnet-timm-0", "nfnet-timm-0", NfVariant::DeepMind);
 }
 
 /// The fixtures' tiny CLIP.

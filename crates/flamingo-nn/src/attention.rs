@@ -8,6 +8,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Device, Tensor, module::attention};
 
+use crate::norm::{Norm, NormConfig};
+
 /// Sizes of an [`Attention`].
 #[derive(Debug, Clone)]
 pub struct AttentionConfig {
@@ -33,8 +35,16 @@ impl AttentionConfig {
             key: linear(self.d_context, inner),
             value: linear(self.d_context, inner),
             output: linear(inner, self.d_query),
+            query_norm: None,
+            key_norm: None,
             n_heads: self.n_heads,
         }
+    }
+
+    /// Creates the projections on `device`, and norms for queries and keys, over each head by itself.
+    pub fn init_normed(&self, norm: &NormConfig, device: &Device) -> Attention {
+        let norm = || Some(norm.init(self.d_head, device));
+        Attention { query_norm: norm(), key_norm: norm(), ..self.init(device) }
     }
 }
 
@@ -49,6 +59,10 @@ pub struct Attention {
     pub value: Linear,
     /// `[H*K, d_query]`.
     pub output: Linear,
+    /// Over the K numbers of each head's query, if queries are normalised.
+    pub query_norm: Option<Norm>,
+    /// The same for keys.
+    pub key_norm: Option<Norm>,
     n_heads: usize,
 }
 
@@ -67,7 +81,7 @@ impl Attention {
 
     /// Keys and values of `context` `[B, S, d_context]`, split into heads: two of `[B, H, S, K]`.
     pub fn keys_values(&self, context: Tensor<3>) -> (Tensor<4>, Tensor<4>) {
-        let key = split_heads(self.key.forward(context.clone()), self.n_heads);
+        let key = normed(&self.key_norm, split_heads(self.key.forward(context.clone()), self.n_heads));
         (key, split_heads(self.value.forward(context), self.n_heads))
     }
 
@@ -79,12 +93,19 @@ impl Attention {
         value: Tensor<4>,
         blocked: Option<Tensor<4, Bool>>,
     ) -> Tensor<3> {
-        let query = split_heads(self.query.forward(x), self.n_heads);
+        let query = normed(&self.query_norm, split_heads(self.query.forward(x), self.n_heads));
         let [batch, heads, len, _] = query.dims();
         let keys = key.dims()[2];
         let blocked = blocked.map(|mask| mask.expand([batch, heads, len, keys]));
         let mixed = attention(query, key, value, blocked, None, AttentionModuleOptions::default());
         self.output.forward(merge_heads(mixed))
+    }
+}
+
+fn normed(norm: &Option<Norm>, x: Tensor<4>) -> Tensor<4> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }
 

@@ -42,6 +42,9 @@ pub struct ResamplerConfig {
     pub act: Act,
     /// Norms on features, latents and output.
     pub norm: NormConfig,
+    /// Norm of queries and keys, each head by itself (an option of IDEFICS).
+    #[serde(default)]
+    pub head_norm: Option<NormConfig>,
     /// Standard deviation of the latents and frame embeddings at first (1 in OpenFlamingo).
     pub init_std: f64,
 }
@@ -59,6 +62,7 @@ impl ResamplerConfig {
             n_frames: 8,
             act: Act::SquaredRelu,
             norm: NormConfig::Layer { epsilon: 1e-5 },
+            head_norm: None,
             init_std: 0.02,
         }
     }
@@ -76,17 +80,20 @@ impl ResamplerConfig {
 
     fn layer(&self, device: &Device) -> PerceiverLayer {
         let norm = || self.norm.init(self.d_model, device);
+        let attention = AttentionConfig {
+            d_query: self.d_model,
+            d_context: self.d_model,
+            n_heads: self.n_heads,
+            d_head: self.d_head,
+            bias: false,
+        };
         PerceiverLayer {
             media_norm: norm(),
             latents_norm: norm(),
-            attention: AttentionConfig {
-                d_query: self.d_model,
-                d_context: self.d_model,
-                n_heads: self.n_heads,
-                d_head: self.d_head,
-                bias: false,
-            }
-            .init(device),
+            attention: match &self.head_norm {
+                Some(norm) => attention.init_normed(norm, device),
+                None => attention.init(device),
+            },
             feed_forward_norm: norm(),
             feed_forward: FeedForwardConfig {
                 d_model: self.d_model,

@@ -3,6 +3,9 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor};
 
+/// How Burn marks a container that is an enum.
+const ENUM: &str = "Enum:";
+
 /// Where a traversal of a module is.
 #[derive(Debug, Default)]
 pub(crate) struct PathStack {
@@ -11,14 +14,18 @@ pub(crate) struct PathStack {
 }
 
 impl PathStack {
+    /// Variants of enums are no part of a path: which one it is says the configuration.
     pub(crate) fn enter(&mut self, name: &str, container: &str) {
-        self.names.push(name.to_owned());
+        if !container.starts_with(ENUM) {
+            self.names.push(name.to_owned());
+        }
         self.containers.push(container.to_owned());
     }
 
     pub(crate) fn exit(&mut self) {
-        self.names.pop();
-        self.containers.pop();
+        if self.containers.pop().is_some_and(|container| !container.starts_with(ENUM)) {
+            self.names.pop();
+        }
     }
 
     /// The dot-separated path of the current parameter.

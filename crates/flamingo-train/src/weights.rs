@@ -46,7 +46,8 @@ pub(crate) fn load_trainable<M: Module>(module: M, path: &Path) -> Result<M, Tra
 fn save<M: Module>(module: &M, path: &Path, filter: Option<PathFilter>) -> Result<(), TrainError> {
     // The store writes a scratch file and renames it. Its default metadata come in random order: without them, equal
     // weights give equal files.
-    let mut store = SafetensorsStore::from_file(path).overwrite(true).clear_metadata();
+    let mut store =
+        SafetensorsStore::from_file(path).skip_enum_variants(true).overwrite(true).clear_metadata();
     if let Some(filter) = filter {
         store = store.filter(filter);
     }
@@ -60,7 +61,8 @@ fn save<M: Module>(module: &M, path: &Path, filter: Option<PathFilter>) -> Resul
 fn load<M: Module>(mut module: M, path: &Path, expected: Vec<String>) -> Result<M, TrainError> {
     File::open(path).map_err(TrainError::io("read", path))?;
     // Names are compared here and errors reported below, with the nearest names.
-    let mut store = SafetensorsStore::from_file(path).validate(false).allow_partial(true);
+    let mut store =
+        SafetensorsStore::from_file(path).skip_enum_variants(true).validate(false).allow_partial(true);
     let found = store.keys().map_err(|error| files::not_safetensors(path, error))?;
     check_names(path, &expected, &found)?;
     let result = module.load_from(&mut store).map_err(|error| files::not_safetensors(path, error))?;

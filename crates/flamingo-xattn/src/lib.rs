@@ -40,6 +40,17 @@ impl Placement {
     }
 }
 
+/// What a gate multiplies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// One number for all channels (the paper, and all published models).
+    #[default]
+    Scalar,
+    /// A number for each channel (an option of IDEFICS).
+    Vector,
+}
+
 /// The gated blocks' sizes and where they stand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +75,15 @@ pub struct GatedXattnConfig {
     pub act: Act,
     /// Norm before attention and feed-forward network.
     pub norm: NormConfig,
+    /// Norm of queries and keys, each head by itself (IDEFICS).
+    #[serde(default)]
+    pub head_norm: Option<NormConfig>,
+    /// Whether the feed-forward network has a gate of its own (SwiGLU in IDEFICS).
+    #[serde(default)]
+    pub gated: bool,
+    /// What the tanh gates multiply.
+    #[serde(default)]
+    pub gate: Gate,
 }
 
 impl GatedXattnConfig {
@@ -80,6 +100,9 @@ impl GatedXattnConfig {
             attention: MediaAttention::Preceding,
             act: Act::SquaredRelu,
             norm: NormConfig::Rms { epsilon: 1e-6 },
+            head_norm: None,
+            gated: false,
+            gate: Gate::Scalar,
         }
     }
 
@@ -90,27 +113,33 @@ impl GatedXattnConfig {
 
     /// Creates one block on `device`.
     pub fn init(&self, device: &Device) -> GatedXattnBlock {
-        let gate = || Initializer::Zeros.init([1], device);
+        let gate_width = match self.gate {
+            Gate::Scalar => 1,
+            Gate::Vector => self.d_model,
+        };
+        let gate = || Initializer::Zeros.init([gate_width], device);
+        let attention = AttentionConfig {
+            d_query: self.d_model,
+            d_context: self.d_media,
+            n_heads: self.n_heads,
+            d_head: self.d_head,
+            bias: false,
+        };
+        let feed_forward =
+            FeedForwardConfig { d_model: self.d_model, d_hidden: self.d_ff, act: self.act, bias: false };
         GatedXattnBlock {
             attention_gate: gate(),
             attention_norm: self.norm.init(self.d_model, device),
-            attention: AttentionConfig {
-                d_query: self.d_model,
-                d_context: self.d_media,
-                n_heads: self.n_heads,
-                d_head: self.d_head,
-                bias: false,
-            }
-            .init(device),
+            attention: match &self.head_norm {
+                Some(norm) => attention.init_normed(norm, device),
+                None => attention.init(device),
+            },
             feed_forward_gate: gate(),
             feed_forward_norm: self.norm.init(self.d_model, device),
-            feed_forward: FeedForwardConfig {
-                d_model: self.d_model,
-                d_hidden: self.d_ff,
-                act: self.act,
-                bias: false,
-            }
-            .init(device),
+            feed_forward: match self.gated {
+                true => feed_forward.init_gated(device),
+                false => feed_forward.init(device),
+            },
         }
     }
 }
@@ -118,13 +147,13 @@ impl GatedXattnConfig {
 /// One gated block; see the [crate documentation](crate).
 #[derive(Module, Debug)]
 pub struct GatedXattnBlock {
-    /// `[1]`; the attention is multiplied by its tanh.
+    /// `[1]` or `[D]`; the attention is multiplied by its tanh.
     pub attention_gate: Param<Tensor<1>>,
     /// Before the attention.
     pub attention_norm: Norm,
     /// From text to visual tokens.
     pub attention: Attention,
-    /// `[1]`; the feed-forward network is multiplied by its tanh.
+    /// `[1]` or `[D]`; the feed-forward network is multiplied by its tanh.
     pub feed_forward_gate: Param<Tensor<1>>,
     /// Before the feed-forward network.
     pub feed_forward_norm: Norm,
@@ -166,9 +195,10 @@ impl GatedXattnBlock {
         MediaKv { key, value }
     }
 
-    /// `tanh` of both gates: attention, feed-forward.
+    /// `tanh` of both gates: attention, feed-forward; of a gate for each channel, the mean of the absolute values.
     pub fn gates(&self) -> [f32; 2] {
-        [&self.attention_gate, &self.feed_forward_gate].map(|gate| gate.val().tanh().into_scalar())
+        let number = |gate: Tensor<1>| if gate.dims() == [1] { gate } else { gate.abs().mean() };
+        [&self.attention_gate, &self.feed_forward_gate].map(|gate| number(gate.val().tanh()).into_scalar())
     }
 }
 
@@ -182,7 +212,8 @@ pub struct MediaKv {
 }
 
 fn gate(gate: &Param<Tensor<1>>) -> Tensor<3> {
-    gate.val().tanh().reshape([1, 1, 1])
+    let [width] = gate.dims();
+    gate.val().tanh().reshape([1, 1, width])
 }
 
 #[cfg(test)]

@@ -175,7 +175,9 @@ impl FlamingoConfig {
         same("vision feature width", self.vision.d_features(), "resampler.d_model", self.resampler.d_model)?;
         same("resampler.d_model", self.resampler.d_model, "xattn.d_media", self.xattn.d_media)?;
         same("lm.d_model", self.lm.d_model, "xattn.d_model", self.xattn.d_model)?;
-        same("lm.new_tokens", self.lm.new_tokens, "tokens that Flamingo adds", NEW_TOKENS)?;
+        if self.lm.new_tokens < NEW_TOKENS {
+            same("lm.new_tokens", self.lm.new_tokens, "tokens that Flamingo adds", NEW_TOKENS)?;
+        }
         match self.xattn.every {
             0 => Err(FlamingoError::NoBlocks),
             _ => Ok(()),

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use flamingo_core::{DeviceError, OverlayError};
 use flamingo_data::DataError;
+use flamingo_lm::LmError;
 use flamingo_train::TrainError;
+use flamingo_vision::VisionError;
+use flamingo_weights::WeightsError;
 use thiserror::Error;
 
 /// The library's error.
@@ -44,6 +47,21 @@ pub enum FlamingoError {
         /// What is missing and what to do.
         message: String,
     },
+    /// A published model that is not as such models are.
+    #[error("{what}")]
+    Published {
+        /// The file, what is odd about it, and what was expected.
+        what: String,
+    },
+    /// Checkpoint files.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Language-model families.
+    #[error(transparent)]
+    Language(#[from] LmError),
+    /// Vision families.
+    #[error(transparent)]
+    Vision(#[from] VisionError),
     /// Data.
     #[error(transparent)]
     Data(#[from] DataError),

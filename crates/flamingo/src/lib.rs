@@ -28,6 +28,7 @@ pub mod inspect;
 pub mod loss;
 pub mod model;
 mod pixels;
+pub mod published;
 pub mod run;
 pub mod stages;
 

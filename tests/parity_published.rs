@@ -1,0 +1,179 @@
+//! Whole published models, OpenFlamingo and IDEFICS, from files as people have them: every part and the logits against
+//! the programs that they come from.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Int, Tensor};
+use flamingo::core::media::{TextTie, media_index};
+use flamingo::lm::LayerHook;
+use flamingo::published::{Loaded, OpenFlamingoFiles, load_idefics, load_open_flamingo};
+use flamingo::{Flamingo, MediaLayout, Seen};
+use flamingo_testkit::{Fixture, assert_close};
+use flamingo_weights::Checkpoint;
+
+/// Asked for are 1e-4 in the logits.
+const TOLERANCE: f32 = 1e-5;
+
+/// Tokens of the tiny OpenFlamingos' tokenizer; `<|endofchunk|>`, `<image>` and `<PAD>` follow.
+const BASE_VOCAB: usize = 17;
+
+/// A fixture's checkpoints, as files of a folder.
+struct Published {
+    fixture: Fixture,
+    checkpoint: Checkpoint,
+    folder: tempfile::TempDir,
+}
+
+impl Published {
+    fn new(name: &str) -> Self {
+        let path = format!("{}/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        Self {
+            fixture: Fixture::load(name),
+            checkpoint: Checkpoint::open(path).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// The tensors below `prefix` as a safetensors file in a folder of their own.
+    fn folder_of(&self, prefix: &str) -> PathBuf {
+        let folder = self.folder.path().join(prefix.replace('.', "-"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let part =
+            self.checkpoint.clone().rename(|name| name.strip_prefix(prefix).map(str::to_owned)).unwrap();
+        part.save_safetensors(folder.join("model.safetensors"), None).unwrap();
+        folder
+    }
+
+    fn description(&self, key: &str) -> &str {
+        self.checkpoint.metadata()[key].as_str().unwrap()
+    }
+}
+
+/// Keeps what leaves each gated block.
+struct Spy<'a> {
+    seen: Seen<'a>,
+    layers: &'a [usize],
+    kept: RefCell<Vec<Tensor<3>>>,
+}
+
+impl LayerHook for Spy<'_> {
+    fn before_layer(&self, layer: usize, hidden: Tensor<3>) -> Tensor<3> {
+        let hidden = self.seen.before_layer(layer, hidden);
+        if self.layers.contains(&layer) {
+            self.kept.borrow_mut().push(hidden.clone());
+        }
+        hidden
+    }
+}
+
+/// phi of `ids` `[B, L]`.
+fn layout(ids: &Tensor<2, Int>, image: u32) -> MediaLayout {
+    let [batch, len] = ids.dims();
+    let values: Vec<u32> = ids.clone().into_data().iter::<u32>().collect();
+    let phi: Vec<u32> =
+        values.chunks(len).flat_map(|row| media_index(row, image, TextTie::Previous)).collect();
+    MediaLayout::new(&phi, batch, len, &ids.device())
+}
+
+/// `pixels` `[B, M, 1, 3, I, I]`; `image` is the id of `<image>`, and greedy continuations choose among the first
+/// `choices` tokens but never that one.
+fn check(published: &Published, loaded: &Loaded, pixels: Tensor<6>, image: u32, choices: usize) {
+    let (fixture, model) = (&published.fixture, &loaded.model);
+    let device = pixels.device();
+    let expected = |key: &str| fixture.tensor::<3>(key, &device);
+
+    let features = model.features(pixels.clone());
+    let [batch, media, _, positions, width] = features.dims();
+    let flat = features.clone().reshape([batch * media, positions, width]);
+    assert_close(flat, expected("mid.features"), TOLERANCE);
+    let visual = model.resample(features);
+    let [_, _, latents, _] = visual.dims();
+    // [B*M, R, E] or [B, M, R, E].
+    let wanted: Vec<f32> = published.checkpoint.read("mid.latents").unwrap().iter::<f32>().collect();
+    let wanted = Tensor::<1>::from_floats(wanted.as_slice(), &device).reshape([batch, media, latents, width]);
+    assert_close(visual.clone(), wanted, TOLERANCE);
+
+    let ids = fixture.tensor::<2>("in.ids", &device).int();
+    let kv = model.media(visual.clone());
+    let spy = Spy {
+        seen: model.see(&kv, &layout(&ids, image)),
+        layers: model.xattn_layers(),
+        kept: RefCell::default(),
+    };
+    let logits = model.lm.logits(model.lm.hidden(ids, &spy));
+    for (index, kept) in spy.kept.into_inner().into_iter().enumerate() {
+        assert_close(kept, expected(&format!("mid.block.{index}")), TOLERANCE);
+    }
+    assert_close(logits, expected("out.logits"), TOLERANCE);
+    continuation_is_theirs(fixture, model, visual.slice(0..1), image, choices);
+}
+
+fn continuation_is_theirs(
+    fixture: &Fixture,
+    model: &Flamingo,
+    visual: Tensor<4>,
+    image: u32,
+    choices: usize,
+) {
+    let device = visual.device();
+    let expected: Vec<i64> =
+        fixture.tensor::<2>("out.greedy", &device).int().into_data().iter::<i64>().collect();
+    let media = model.media(visual);
+    let mut text = expected[..expected.len() - 20].to_vec();
+    while text.len() < expected.len() {
+        let ids = Tensor::<1, Int>::from_data(text.as_slice(), &device).unsqueeze::<2>();
+        let hidden = model.hidden_with(ids.clone(), &model.see(&media, &layout(&ids, image)));
+        let scores: Vec<f32> = model.lm.logits(hidden).into_data().iter().collect();
+        let last = &scores[scores.len() / text.len() * (text.len() - 1)..][..choices];
+        let best =
+            (0..choices).filter(|id| *id != image as usize).max_by(|a, b| last[*a].total_cmp(&last[*b]));
+        text.push(best.unwrap() as i64);
+    }
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn idefics_is_transformers_idefics() {
+    for seed in 0..2 {
+        let published = Published::new(&format!("idefics-{seed}"));
+        let folder = published.folder_of("weights.");
+        std::fs::write(folder.join("config.json"), published.description("config.json")).unwrap();
+        let device = Device::flex();
+        let loaded = load_idefics(&folder, &device).unwrap();
+        assert!(loaded.reports.iter().all(|report| report.is_complete()), "{:?}", loaded.reports);
+        let pixels = published.fixture.tensor::<5>("in.pixels", &device).unsqueeze_dim::<6>(2);
+        check(&published, &loaded, pixels, 21, 20);
+    }
+}
+
+fn open_flamingo(published: &Published, base_vocab: usize) -> Result<Loaded, flamingo::FlamingoError> {
+    let [checkpoint, lm, vision] =
+        ["flamingo", "lm", "vision"].map(|part| published.folder_of(&format!("weights.{part}.")));
+    std::fs::write(lm.join("config.json"), published.description("config.json")).unwrap();
+    let clip = r#"{
+        "model_type": "clip_vision_model", "hidden_size": 8, "image_size": 8, "patch_size": 4,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "hidden_act": "quick_gelu"
+    }"#;
+    std::fs::write(vision.join("config.json"), clip).unwrap();
+    let checkpoint: &Path = &checkpoint.join("model.safetensors");
+    let files = OpenFlamingoFiles { checkpoint, lm: &lm, vision: &vision, base_vocab };
+    load_open_flamingo(files, &Device::flex())
+}
+
+#[test]
+fn open_flamingo_is_open_flamingo() {
+    for seed in 0..2 {
+        let published = Published::new(&format!("open-flamingo-{seed}"));
+        let loaded = open_flamingo(&published, BASE_VOCAB).unwrap();
+        let pixels = published.fixture.tensor::<6>("in.pixels", &Device::flex());
+        check(&published, &loaded, pixels, BASE_VOCAB as u32 + 1, BASE_VOCAB + 3);
+    }
+}
+
+#[test]
+fn a_wrong_language_model_is_named() {
+    let published = Published::new("open-flamingo-0");
+    let error = open_flamingo(&published, 19).unwrap_err().to_string();
+    assert!(error.contains("20 rows") && error.contains("19 tokens") && error.contains("lm"), "{error}");
+}
