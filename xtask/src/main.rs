@@ -29,9 +29,12 @@ enum Verb {
     /// Build and run `flamingo caption`: one caption for each image
     #[command(disable_help_flag = true)]
     Caption(PassThrough),
-    /// Build and run `flamingo inspect`: a model's parts and parameter counts
+    /// Build and run `flamingo inspect`: a model's parts and parameter counts, or what a checkpoint holds
     #[command(disable_help_flag = true)]
     Inspect(PassThrough),
+    /// Build and run `flamingo convert`: any checkpoint as one safetensors file
+    #[command(disable_help_flag = true)]
+    Convert(PassThrough),
     /// Run every test and documentation example of the workspace
     #[command(disable_help_flag = true)]
     Test(PassThrough),
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Verb::Train(PassThrough { args }) => verbs::train::run(args),
         Verb::Caption(PassThrough { args }) => verbs::caption::run(args),
         Verb::Inspect(PassThrough { args }) => verbs::inspect::run(args),
+        Verb::Convert(PassThrough { args }) => verbs::convert::run(args),
         Verb::Test(PassThrough { args }) => verbs::test::run(args),
         Verb::Tidy => verbs::tidy::run(),
         Verb::Data(args) => verbs::data::run(args),

@@ -18,7 +18,12 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         | FlamingoError::Device(_)
         | FlamingoError::Train(TrainError::RunExists { .. } | TrainError::Config { .. }) => 2,
         FlamingoError::Data(_) => 3,
-        FlamingoError::Folder { .. } | FlamingoError::Train(_) => 4,
+        FlamingoError::Folder { .. }
+        | FlamingoError::Train(_)
+        | FlamingoError::Published { .. }
+        | FlamingoError::Weights(_)
+        | FlamingoError::Language(_)
+        | FlamingoError::Vision(_) => 4,
         _ => 1,
     })
 }

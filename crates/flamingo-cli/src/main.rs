@@ -20,6 +20,7 @@ enum Verb {
     Train(verbs::train::Args),
     Caption(verbs::caption::Args),
     Inspect(verbs::inspect::Args),
+    Convert(verbs::convert::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
         Verb::Train(args) => verbs::train::run(&args),
         Verb::Caption(args) => verbs::caption::run(&args),
         Verb::Inspect(args) => verbs::inspect::run(&args),
+        Verb::Convert(args) => verbs::convert::run(&args),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

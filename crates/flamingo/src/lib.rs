@@ -24,6 +24,7 @@ pub mod caption;
 pub mod config;
 pub mod error;
 pub mod folder;
+pub mod identify;
 pub mod inspect;
 pub mod loss;
 pub mod model;
@@ -36,10 +37,13 @@ pub use caption::{Caption, caption_files, greedy_captions};
 pub use config::{FlamingoConfig, Preset};
 pub use error::FlamingoError;
 pub use folder::Pretrained;
+pub use identify::FileSummary;
 pub use inspect::Summary;
 pub use model::{Flamingo, Media, Seen};
 
 pub use flamingo_core::{Batch, DeviceSpec, HostBatch, MediaAttention, MediaLayout, overlay};
+
+pub use burn::tensor::DType;
 
 pub use flamingo_core as core;
 pub use flamingo_data as data;

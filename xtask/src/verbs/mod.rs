@@ -1,6 +1,7 @@
-//! One file per verb; `flamingo` is what `train`, `caption` and `inspect` share.
+//! One file per verb; `flamingo` is what `train`, `caption`, `inspect` and `convert` share.
 
 pub mod caption;
+pub mod convert;
 pub mod data;
 mod flamingo;
 pub mod inspect;
