@@ -112,6 +112,8 @@ fn looks_like(checkpoint: &Checkpoint, folder: &Path) -> (String, Vec<String>) {
         ("visual.conv1.weight", "CLIP, in open_clip's names"),
         ("vision_model.embeddings.patch_embedding.weight", "CLIP, in the names of transformers"),
         ("stem.conv1.gain", "an NFNet, in timm's names"),
+        ("_conv_stem.weight", "an EfficientNet, in the names of efficientnet-lite-pytorch"),
+        ("conv_stem.weight", "an EfficientNet, in timm's names"),
     ];
     match encoder.into_iter().find(|(name, _)| checkpoint.info(name).is_some()) {
         Some((_, encoder)) => (format!("a vision encoder: {encoder}"), Vec::new()),
@@ -166,6 +168,7 @@ mod tests {
         let idefics = ["model.perceiver_resampler.latents", "model.gated_cross_attn_layers.0.alpha_dense"];
         assert_eq!(model_of(&idefics).needs, ["config.json beside it", "tokenizer.json beside it"]);
         assert!(model_of(&["visual.conv1.weight"]).model.contains("open_clip"));
+        assert!(model_of(&["_conv_stem.weight"]).model.contains("efficientnet-lite-pytorch"));
         assert!(model_of(&["a.b"]).model.contains("no model"));
     }
 

@@ -6,6 +6,7 @@ use flamingo::{Pretrained, caption_files};
 use serde_json::json;
 
 use super::device::DeviceArg;
+use super::output::print;
 
 /// Print a caption for each image, one a line
 #[derive(Debug, clap::Args)]
@@ -34,11 +35,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             .zip(&captions)
             .map(|(image, caption)| json!({ "image": image, "caption": caption.text, "logprob": caption.logprob }))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        print(&format!("{}\n", serde_json::to_string_pretty(&list)?))?;
     } else {
-        for caption in &captions {
-            println!("{}", caption.text);
-        }
+        let lines: String = captions.iter().map(|caption| format!("{}\n", caption.text)).collect();
+        print(&lines)?;
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use flamingo::{FileSummary, FlamingoConfig, FlamingoError, Preset, Summary};
 use serde::Serialize;
 
+use super::output::print;
+
 /// Print a model's parts, sizes and parameter counts, or what a checkpoint file holds, without loading any weights
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -46,9 +48,9 @@ fn of_model(folder: &Path) -> Result<Summary, FlamingoError> {
 }
 
 fn show(summary: &(impl Display + Serialize), json: bool) -> anyhow::Result<()> {
-    match json {
-        true => println!("{}", serde_json::to_string_pretty(summary)?),
-        false => print!("{summary}"),
-    }
-    Ok(())
+    let text = match json {
+        true => serde_json::to_string_pretty(summary)? + "\n",
+        false => summary.to_string(),
+    };
+    Ok(print(&text)?)
 }

@@ -4,4 +4,5 @@ pub mod caption;
 pub mod convert;
 mod device;
 pub mod inspect;
+mod output;
 pub mod train;

@@ -1,4 +1,5 @@
-//! Published Flamingo-family checkpoints, loaded whole: [`open_flamingo`] and [`idefics`].
+//! Published Flamingo-family checkpoints, loaded whole: OpenFlamingo ([`load_open_flamingo`]) and
+//! IDEFICS ([`load_idefics`]).
 //!
 //! Each is a configuration, read from the files themselves, and a key map put together from those of the parts. Nothing
 //! is guessed: a tensor that is missing, left over or of another shape is an error, and what a published file leaves
