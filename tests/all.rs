@@ -10,4 +10,6 @@ mod parity_preprocess;
 mod parity_published;
 mod parity_training;
 mod parity_vision;
+mod published;
 mod run;
+mod score;
