@@ -2,8 +2,10 @@
 
 mod file;
 mod medium;
+mod template;
 
 pub use medium::{Frames, Medium, Source};
+pub use template::{Example, Task, Template};
 
 /// A prompt; [`Dialect::encode`](crate::dialect::Dialect::encode) writes it for a model.
 #[derive(Debug, Clone)]
