@@ -97,13 +97,22 @@ impl Decoder {
         padding: Option<&Padding>,
         hook: &impl LayerHook,
     ) -> Tensor<3> {
-        let x = self.place(self.embed(ids), padding);
-        let pass = Pass::new(&self.config, x.dims()[1], padding, &x.device());
+        let [_, len] = ids.dims();
+        let x = self.place(self.embed(ids), len, |device| match padding {
+            Some(padding) => padding.positions(),
+            None => Tensor::arange(0..len as i64, device).unsqueeze(),
+        });
+        let pass = Pass::new(&self.config, len, padding, &x.device());
         let x = self
             .blocks
             .iter()
             .enumerate()
             .fold(x, |x, (layer, block)| block.forward(hook.before_layer(layer, x), &pass));
+        self.finish(x)
+    }
+
+    /// The norm behind the last block, if there is one.
+    pub(crate) fn finish(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,
@@ -132,7 +141,7 @@ impl Decoder {
     }
 
     /// `[B, L]` to `[B, L, D]`.
-    fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+    pub(crate) fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [batch, len] = ids.dims();
         let [vocab, d_model] = self.embedding.dims();
         let Some(new_embedding) = &self.new_embedding else {
@@ -146,18 +155,21 @@ impl Decoder {
         known.mask_where(is_new, new)
     }
 
-    /// Adds learned positions to embeddings `[B, L, D]`, if there are any.
-    fn place(&self, x: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
+    /// Adds learned positions `[B or 1, L]`, of which `end` is one more than the last, to embeddings `[B, L, D]`.
+    ///
+    /// Nothing is added, and nobody asked for the positions, if they are not learned.
+    pub(crate) fn place(
+        &self,
+        x: Tensor<3>,
+        end: usize,
+        positions: impl FnOnce(&Device) -> Tensor<2, Int>,
+    ) -> Tensor<3> {
         let (Some(table), Positions::Learned { offset }) = (&self.position_embedding, self.config.positions)
         else {
             return x;
         };
-        let [_, len, _] = x.dims();
-        assert!(len <= self.config.max_len, "{len} tokens; positions end at {}", self.config.max_len);
-        let positions = match padding {
-            Some(padding) => padding.positions(),
-            None => Tensor::arange(0..len as i64, &x.device()).unsqueeze(),
-        };
+        assert!(end <= self.config.max_len, "{end} tokens; positions end at {}", self.config.max_len);
+        let positions = positions(&x.device());
         x + look_up(table, positions + offset as i64)
     }
 }
