@@ -1,5 +1,6 @@
 //! Tests across crates, in one binary so that the model is linked once.
 
+mod decoding;
 mod full_size;
 mod invariants;
 mod parity_flamingo;
