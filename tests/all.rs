@@ -1,6 +1,7 @@
 //! Tests across crates, in one binary so that the model is linked once.
 
 mod cached;
+mod decoding;
 mod full_size;
 mod invariants;
 mod parity_flamingo;

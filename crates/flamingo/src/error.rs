@@ -77,6 +77,33 @@ pub enum FlamingoError {
         /// Tokens that the language model was trained to read at once.
         context: usize,
     },
+    /// A choice of a generation that cannot be.
+    #[error("{field} = {value}: must be {allowed}")]
+    GenerateOption {
+        /// Its name in [`GenerateOptions`](crate::generate::GenerateOptions).
+        field: &'static str,
+        /// What was asked for.
+        value: String,
+        /// What can be asked for.
+        allowed: &'static str,
+    },
+    /// A model's scores are no distribution.
+    #[error(
+        "the model's {vocab} scores of the next token are not all finite numbers: its weights are damaged, or too large \
+         for the number format that it runs in; try f32"
+    )]
+    Scores {
+        /// Size of the vocabulary.
+        vocab: usize,
+    },
+    /// Bans leave no token.
+    #[error(
+        "none of {vocab} tokens can come next: banned_ids, no_repeat_ngram and min_new_tokens forbid them all; allow more"
+    )]
+    NoToken {
+        /// Size of the vocabulary.
+        vocab: usize,
+    },
     /// Checkpoint files.
     #[error(transparent)]
     Weights(#[from] WeightsError),

@@ -24,6 +24,7 @@ pub mod caption;
 pub mod config;
 pub mod dialect;
 pub mod error;
+pub mod generate;
 pub mod identify;
 pub mod inspect;
 pub mod loss;
