@@ -1,8 +1,9 @@
 //! How fast a decoder reads a prompt and then goes on, on the CPU.
 //!
-//! `cargo run --release --example decode_speed -- [FILE.gguf or FOLDER]` prints the best of several rounds for 512 tokens
-//! of prompt, and for tokens behind it, each with its scores; the second also as the bandwidth at which the weights
-//! pass by. Without a model it has SmolLM2-135M's sizes and random weights, which is as fast.
+//! `cargo run --release --example decode_speed -- [PROMPT] [NEW] [FILE.gguf or FOLDER]` prints the best of several rounds
+//! for a prompt of so many tokens (512), and for new ones behind it (32), each with its scores; the second also as the
+//! bandwidth at which the weights pass by. Without a model it has SmolLM2-135M's sizes and random weights, which is as
+//! fast.
 
 use std::error::Error;
 use std::time::Instant;
@@ -12,8 +13,6 @@ use burn::tensor::{Device, Int, Tensor};
 use flamingo_lm::families::LanguageModel;
 use flamingo_lm::{Decoder, DecoderCache, LmError, NoHook};
 
-const PROMPT: usize = 512;
-const NEW: usize = 32;
 const ROUNDS: usize = 5;
 
 /// What `config.json` of SmolLM2-135M says.
@@ -22,28 +21,31 @@ const SMOLLM2: &str = r#"{"model_type": "llama", "vocab_size": 49152, "hidden_si
     "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 100000, "tie_word_embeddings": true}"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse::<usize>());
+    let (n_prompt, n_new) = (number(512)?, number(32)?);
     let device = Device::flex();
-    let decoder = match std::env::args().nth(1) {
+    let decoder = match arguments.next() {
         Some(path) => load(&path, &device)?,
         None => LanguageModel::from_config(&serde_json::from_str(SMOLLM2)?)?.config.init(&device),
     };
-    let prompt: Vec<i32> = (0..PROMPT as i32).map(|i| (i * 7919) % 1000 + 1).collect();
+    let prompt: Vec<i32> = (0..n_prompt as i32).map(|i| (i * 7919) % 1000 + 1).collect();
     let prompt = Tensor::<1, Int>::from_data(prompt.as_slice(), &device).unsqueeze();
     let (mut prefill, mut decode) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ROUNDS {
-        let mut cache = decoder.cache(1, PROMPT + NEW);
+        let mut cache = decoder.cache(1, n_prompt + n_new);
         let start = Instant::now();
         let mut token = read(&decoder, prompt.clone(), &mut cache)?;
-        prefill = prefill.min(start.elapsed().as_secs_f64() / PROMPT as f64);
+        prefill = prefill.min(start.elapsed().as_secs_f64() / n_prompt as f64);
         let start = Instant::now();
-        for _ in 0..NEW {
+        for _ in 0..n_new {
             let ids = Tensor::from_data([[token]], &device);
             token = read(&decoder, ids, &mut cache)?;
         }
-        decode = decode.min(start.elapsed().as_secs_f64() / NEW as f64);
+        decode = decode.min(start.elapsed().as_secs_f64() / n_new as f64);
     }
     let weights = decoder.num_params() as f64 * 4.0;
-    println!("prompt of {PROMPT}: {:.0} tokens/s", 1.0 / prefill);
+    println!("prompt of {n_prompt}: {:.0} tokens/s", 1.0 / prefill);
     println!("tokens behind it: {:.1} /s, {:.1} GB/s of weights", 1.0 / decode, weights / decode / 1e9);
     Ok(())
 }

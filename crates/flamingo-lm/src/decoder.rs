@@ -6,6 +6,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Int, Tensor};
 use flamingo_nn::Norm;
 
@@ -121,9 +122,15 @@ impl Decoder {
 
     /// Hidden states `[.., D]` to scores `[.., V]`.
     pub fn logits<const N: usize>(&self, hidden: Tensor<N>) -> Tensor<N> {
-        let scores = |table: &Param<Tensor<2>>, x: Tensor<N>| {
-            burn::tensor::module::linear(x, table.val().transpose(), None)
-        };
+        let dims = hidden.dims();
+        if N > 2 && dims[..N - 2].iter().all(|dim| *dim == 1) {
+            // Of one text. Burn would give the table more dimensions, and copy it for that, since it is transposed.
+            let scores = self.logits(hidden.reshape([dims[N - 2], dims[N - 1]]));
+            let mut scored = dims;
+            scored[N - 1] = scores.dims()[1];
+            return scores.reshape(scored);
+        }
+        let scores = |table: &Param<Tensor<2>>, x: Tensor<N>| linear(x, table.val().transpose(), None);
         let (head, new_head) = match &self.head {
             Some(head) => (head, &self.new_head),
             None => (&self.embedding, &self.new_embedding),
