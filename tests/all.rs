@@ -2,6 +2,7 @@
 
 mod cached;
 mod decoding;
+mod engine;
 mod full_size;
 mod invariants;
 mod parity_flamingo;

@@ -156,6 +156,37 @@ fn selected_rows_keep_their_padding() {
 }
 
 #[test]
+fn texts_read_apart_go_on_side_by_side() {
+    let device = Device::flex();
+    let lengths = [10, 4, 7];
+    for (family, decoder) in decoders(&device) {
+        println!("{family}");
+        let ids = text(3, &device);
+        let whole = decoder.hidden(ids.clone(), &NoHook);
+        let apart: Vec<DecoderCache> = (0..3)
+            .map(|row| {
+                let mut cache = decoder.cache(1, 4 * row);
+                read(&decoder, &ids.clone().narrow(0, row, 1), &[lengths[row]], &mut cache);
+                cache
+            })
+            .collect();
+        let mut together = DecoderCache::stack(&apart.iter().collect::<Vec<_>>());
+        assert_eq!((together.len(), together.pads()), (10, &[0, 6, 3][..]));
+        let next = |x: &Tensor<2, Int>, step: usize| {
+            let rows = (0..3).map(|row| x.clone().narrow(0, row, 1).narrow(1, lengths[row] + step, 1));
+            Tensor::cat(rows.collect(), 0)
+        };
+        for step in 0..3 {
+            let hidden = decoder.extend(next(&ids, step), &mut together, &NoHook);
+            for (row, len) in lengths.into_iter().enumerate() {
+                let expected = whole.clone().narrow(0, row, 1).narrow(1, len + step, 1);
+                assert_close(hidden.clone().narrow(0, row, 1), expected, TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_hook_sees_the_new_tokens_only() {
     struct Widths(usize);
     impl LayerHook for Widths {

@@ -1,9 +1,11 @@
 //! The tiny published models of the fixtures, as the files that people have.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use burn::tensor::{DType, TensorData};
+use flamingo::ModelSource;
 use flamingo_testkit::Fixture;
-use flamingo_weights::Checkpoint;
+use flamingo_weights::{Checkpoint, TensorPlan, save_safetensors};
 
 /// Tokens of the tiny OpenFlamingos' tokenizer; `<|endofchunk|>`, `<image>` and `<PAD>` follow.
 pub const BASE_VOCAB: usize = 17;
@@ -64,4 +66,30 @@ impl Published {
         std::fs::write(vision.join("config.json"), clip).unwrap();
         [checkpoint.join("model.safetensors"), lm, vision]
     }
+
+    /// OpenFlamingo as `--model`, `--lm` and `--vision` name it; and its language-model folder.
+    pub fn open_flamingo_source(&self) -> (ModelSource, PathBuf) {
+        let [checkpoint, lm, vision] = self.open_flamingo_parts();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let source =
+            ModelSource { model: text(&checkpoint), lm: Some(text(&lm)), vision: Some(text(&vision)) };
+        (source, lm)
+    }
+
+    /// A file of pixels of side `size`, different for each `index`.
+    pub fn picture(&self, index: usize, size: usize) -> PathBuf {
+        let path = self.folder.path().join(format!("picture-{index}.safetensors"));
+        let value = |i: usize| ((i * (2 * index + 3)) as f32 * 0.7 + index as f32).sin();
+        let values: Vec<f32> = (0..3 * size * size).map(value).collect();
+        write_pixels(&path, &values, size);
+        path
+    }
+}
+
+/// Writes `values` `[3, size, size]` as pixels that need no preparation.
+pub fn write_pixels(path: &Path, values: &[f32], size: usize) {
+    let shape = vec![3, size, size];
+    let plans = [TensorPlan { name: "pixels".to_owned(), shape: shape.clone(), dtype: DType::F32 }];
+    let pixels = |_: &str| Ok(TensorData::new(values.to_vec(), shape.clone()));
+    save_safetensors(path, &plans, &Default::default(), pixels).unwrap();
 }

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{DType, Device, TensorData};
-use flamingo::weights::{TensorPlan, save_safetensors};
 use flamingo::{Flamingo, ModelSource, Pretrained, Prompt, Score};
 use serde_json::json;
 
-use crate::published::{BASE_VOCAB, IDEFICS_VOCAB, Published};
+use crate::published::{BASE_VOCAB, IDEFICS_VOCAB, Published, write_pixels};
 
 /// Of log-probabilities of some nats.
 const TOLERANCE: f64 = 1e-4;
@@ -35,15 +34,6 @@ fn first_row(published: &Published) -> (Vec<u32>, PathBuf) {
     let prompt = published.folder.path().join("prompt.json");
     std::fs::write(&prompt, json!({"token_ids": ids, "images": images}).to_string()).unwrap();
     (ids, prompt)
-}
-
-fn write_pixels(path: &Path, values: &[f32], size: usize) {
-    let shape = vec![3, size, size];
-    let plans = [TensorPlan { name: "pixels".to_owned(), shape: shape.clone(), dtype: DType::F32 }];
-    save_safetensors(path, &plans, &Default::default(), |_| {
-        Ok(TensorData::new(values.to_vec(), shape.clone()))
-    })
-    .unwrap();
 }
 
 /// Log-probabilities of the fixture's first row, from the reference's logits.
@@ -88,17 +78,11 @@ fn letters(folder: &Path, vocab: usize, special: &[&str]) {
     std::fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
 }
 
-fn open_flamingo_source(published: &Published) -> (ModelSource, PathBuf) {
-    let [checkpoint, lm, vision] = published.open_flamingo_parts();
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    (ModelSource { model: text(&checkpoint), lm: Some(text(&lm)), vision: Some(text(&vision)) }, lm)
-}
-
 #[test]
 fn open_flamingo_scores_as_its_reference_with_and_without_a_tokenizer() {
     for seed in 0..2 {
         let published = Published::new(&format!("open-flamingo-{seed}"));
-        let (source, lm) = open_flamingo_source(&published);
+        let (source, lm) = published.open_flamingo_source();
         let device = Device::flex();
         let by_ids = check(&published, &Flamingo::from_pretrained(source.clone(), &device).unwrap());
         letters(&lm, BASE_VOCAB, &[]);
@@ -139,7 +123,7 @@ fn idefics_scores_as_its_reference_with_and_without_a_tokenizer() {
 #[test]
 fn a_prompt_that_does_not_suit_the_model_is_refused() {
     let published = Published::new("open-flamingo-0");
-    let (source, lm) = open_flamingo_source(&published);
+    let (source, lm) = published.open_flamingo_source();
     let device = Device::flex();
     let refused = |model: &Pretrained, prompt: serde_json::Value| {
         let prompt = Prompt::from_json(&prompt.to_string(), published.folder.path()).unwrap();

@@ -174,6 +174,42 @@ impl DecoderCache {
         }
     }
 
+    /// The rows of several caches of one decoder, as one batch of texts that end together.
+    ///
+    /// Shorter ones get padding in front. What the padding has moved is moved in the keys that were kept, so nothing is
+    /// read again.
+    ///
+    /// # Panics
+    ///
+    /// If there are no caches, one is empty, or they are of different decoders.
+    pub fn stack(caches: &[&Self]) -> Self {
+        let longest = caches.iter().max_by_key(|cache| cache.len).expect("at least one cache");
+        let widest = caches.iter().max_by_key(|cache| cache.tables.capacity).expect("at least one cache");
+        let pads = |cache: &Self| longest.len - cache.len;
+        let of_layer = |layer: usize| {
+            let rows = |cache: &&Self| {
+                let (key, value) = cache.layers[layer].tokens.view();
+                let key = match widest.tables.shift(pads(cache)) {
+                    Some(shift) => shift.rotate(key),
+                    None => key,
+                };
+                [key, value].map(|part| part.pad([(pads(cache), 0), (0, 0)], 0.0))
+            };
+            let parts: Vec<[Tensor<4>; 2]> = caches.iter().map(rows).collect();
+            let [key, value] =
+                [0, 1].map(|part| Tensor::cat(parts.iter().map(|rows| rows[part].clone()).collect(), 0));
+            let mut tokens = KvCache::like(&key, &value, longest.len + GROWTH);
+            tokens.append(key, value);
+            LayerCache { tokens, distances: widest.layers[layer].distances.clone() }
+        };
+        Self {
+            layers: (0..longest.layers.len()).map(of_layer).collect(),
+            tables: widest.tables.clone(),
+            pads: caches.iter().flat_map(|cache| cache.pads.iter().map(|row| row + pads(cache))).collect(),
+            len: longest.len,
+        }
+    }
+
     /// The pass over the next `len` tokens.
     fn pass(&self, len: usize, device: &Device) -> Pass {
         self.tables.pass(self.len, len, self.blocked(self.len + len, device))

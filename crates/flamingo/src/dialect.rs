@@ -14,6 +14,7 @@ use flamingo_core::media::{TextTie, media_index};
 use flamingo_data::{PretrainedTokenizer, TextTokenizer};
 
 use crate::error::FlamingoError;
+use crate::generate::Decode;
 use crate::prompt::{Medium, Part, Prompt};
 
 const IMAGE: &str = "<image>";
@@ -157,6 +158,15 @@ impl Dialect {
         self.eoc.into_iter().chain(self.eos.iter().copied()).collect()
     }
 
+    /// Tokens that stand for images or around them, which an answer never has.
+    pub fn around_images(&self) -> Vec<u32> {
+        let around = match &self.tokenizer {
+            Tokenizer::Published(tokenizer) if self.style == Style::Idefics => tokenizer.id(AROUND_IMAGE),
+            _ => None,
+        };
+        self.image.into_iter().chain(around).collect()
+    }
+
     /// A prompt as the model reads it.
     ///
     /// # Errors
@@ -204,7 +214,7 @@ impl Dialect {
         }
     }
 
-    /// The text of `ids`, without special tokens.
+    /// The text of `ids`, without special tokens; without a tokenizer, their numbers.
     ///
     /// # Errors
     ///
@@ -213,7 +223,7 @@ impl Dialect {
         match &self.tokenizer {
             Tokenizer::Own(tokenizer) => Ok(tokenizer.decode(ids)),
             Tokenizer::Published(tokenizer) => Ok(tokenizer.decode(ids)?),
-            Tokenizer::Absent => Err(no_tokenizer()),
+            Tokenizer::Absent => Ok(ids.iter().map(|id| self.piece(*id)).collect()),
         }
     }
 
@@ -273,6 +283,12 @@ impl Dialect {
 
     fn lacks(&self, what: &str, hint: &str) -> FlamingoError {
         FlamingoError::Prompt { what: format!("this model has no token for {what}: {hint}") }
+    }
+}
+
+impl Decode for Dialect {
+    fn decode(&self, ids: &[u32]) -> Result<String, FlamingoError> {
+        Dialect::decode(self, ids)
     }
 }
 

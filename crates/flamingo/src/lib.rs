@@ -23,6 +23,7 @@
 pub mod caption;
 pub mod config;
 pub mod dialect;
+pub mod engine;
 pub mod error;
 pub mod generate;
 pub mod identify;
@@ -40,6 +41,7 @@ pub mod stages;
 pub use caption::{Caption, caption_files, greedy_captions};
 pub use config::{FlamingoConfig, Preset};
 pub use dialect::Dialect;
+pub use engine::{Engine, Limits};
 pub use error::FlamingoError;
 pub use identify::FileSummary;
 pub use inspect::Summary;

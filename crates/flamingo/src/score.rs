@@ -36,7 +36,11 @@ impl Pretrained {
     /// If the prompt does not suit the model, is longer than its context, or a picture cannot be read.
     pub fn score(&self, prompt: &Prompt) -> Result<Score, FlamingoError> {
         let encoded = self.dialect.encode(prompt)?;
-        self.check(&encoded)?;
+        self.network.check_ids(&encoded.ids)?;
+        let (tokens, context) = (encoded.ids.len(), self.network.lm().config().max_len);
+        if tokens > context {
+            return Err(FlamingoError::TooLong { tokens, context });
+        }
         let log_probs = self.network.log_probs(&encoded)?;
         Ok(Score {
             pieces: encoded.ids.iter().map(|id| self.dialect.piece(*id)).collect(),
@@ -44,21 +48,6 @@ impl Pretrained {
             logprobs: [None].into_iter().chain(log_probs.into_iter().map(Some)).collect(),
             tokens: encoded.ids,
         })
-    }
-
-    /// Ids that the model has no row for, and prompts that it has no positions for.
-    fn check(&self, encoded: &Encoded) -> Result<(), FlamingoError> {
-        let config = self.network.lm().config();
-        let rows = config.vocab + config.new_tokens;
-        if let Some(id) = encoded.ids.iter().find(|id| **id as usize >= rows) {
-            let what = format!("token {id} is beyond the model's {rows} tokens");
-            return Err(FlamingoError::Prompt { what });
-        }
-        let (tokens, context) = (encoded.ids.len(), config.max_len);
-        match tokens <= context {
-            true => Ok(()),
-            false => Err(FlamingoError::TooLong { tokens, context }),
-        }
     }
 }
 

@@ -114,6 +114,11 @@ impl Tables {
         tables
     }
 
+    /// What turns keys as if `by` tokens stood before their text; `None` if keys do not know their places.
+    pub fn shift(&self, by: usize) -> Option<Rotations> {
+        self.rotations.as_ref().filter(|_| by > 0).map(|all| all.narrow(by, 1))
+    }
+
     /// The pass over `len` tokens behind `past` others.
     pub fn pass(&self, past: usize, len: usize, blocked: Option<Tensor<4, Bool>>) -> Pass {
         let keys = past + len;

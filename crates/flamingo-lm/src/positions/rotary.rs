@@ -36,7 +36,7 @@ impl Rotations {
         Self { cos: part(&self.cos), sin: part(&self.sin) }
     }
 
-    /// Turns the first dimensions of queries or keys `[B, H, L, K]`.
+    /// Turns the first dimensions of queries or keys `[B, H, L, K]`; all by the same angles if there is one position.
     ///
     /// # Panics
     ///

@@ -28,6 +28,21 @@ impl Scores {
         Self { values, vocab }
     }
 
+    /// The rows of all of `parts`, in order.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or they have different vocabularies.
+    pub fn beside(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next().expect("at least one part");
+        for part in parts {
+            assert_eq!(part.vocab, all.vocab, "sizes of vocabularies");
+            all.values.extend(part.values);
+        }
+        all
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.vocab

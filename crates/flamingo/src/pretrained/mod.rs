@@ -69,6 +69,19 @@ impl Network {
         }
     }
 
+    /// An error for ids that the model has no row for.
+    pub(crate) fn check_ids(&self, ids: &[u32]) -> Result<(), FlamingoError> {
+        let config = self.lm().config();
+        let rows = config.vocab + config.new_tokens;
+        match ids.iter().find(|id| **id as usize >= rows) {
+            None => Ok(()),
+            Some(id) => {
+                let what = format!("token {id} is beyond the model's {rows} tokens");
+                Err(FlamingoError::Prompt { what })
+            }
+        }
+    }
+
     /// Where it computes.
     pub fn device(&self) -> Device {
         self.lm().embedding.device()

@@ -1,6 +1,7 @@
 //! Pictures and clips, from wherever they come to the pixels that an encoder reads.
 
 use std::borrow::Cow;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use flamingo_core::PreprocessSpec;
 use flamingo_data::{DataError, ImageTransform};
 use flamingo_weights::Checkpoint;
 use image::RgbaImage;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::FlamingoError;
 use crate::pixels::no_randomness;
@@ -36,6 +38,9 @@ pub enum Source {
     /// A decoded picture.
     Picture(Arc<RgbaImage>),
 }
+
+/// Of a picture's or clip's contents (SHA-256).
+pub type Digest = [u8; 32];
 
 /// What an encoder reads of a picture or clip.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +77,31 @@ impl Source {
 }
 
 impl Medium {
+    /// What tells its contents from others.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn digest(&self) -> Result<Digest, FlamingoError> {
+        let (kind, source) = match self {
+            Self::Image(source) => ("image", source),
+            Self::Video(source) => ("video", source),
+        };
+        let digest = Sha256::new().chain_update(kind);
+        let digest = match source {
+            Source::File(path) => {
+                let bytes = fs::read(path).map_err(|source| DataError::Io { path: path.clone(), source })?;
+                digest.chain_update("file").chain_update(bytes)
+            }
+            Source::Bytes(bytes) => digest.chain_update("file").chain_update(bytes),
+            Source::Picture(picture) => {
+                let sides = [picture.width(), picture.height()].map(u32::to_le_bytes).concat();
+                digest.chain_update("picture").chain_update(sides).chain_update(picture.as_raw())
+            }
+        };
+        Ok(digest.finalize().into())
+    }
+
     /// Reads, decodes and prepares it as the encoder wants it.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ mod file;
 mod medium;
 mod template;
 
-pub use medium::{Frames, Medium, Source};
+pub use medium::{Digest, Frames, Medium, Source};
 pub use template::{Example, Task, Template};
 
 /// A prompt; [`Dialect::encode`](crate::dialect::Dialect::encode) writes it for a model.
