@@ -96,7 +96,14 @@ fn check(version: &str, rules: BeamRules) {
         for (place, (prompt, texts)) in prompts.iter().zip(together).enumerate() {
             let about = format!("prompt {prompt:?} of {case}");
             let expected: Vec<u32> = serde_json::from_value(case["best"][place].clone()).unwrap();
-            assert_eq!(texts[0].tokens, expected, "{about}");
+            let mut best = texts[0].tokens.clone();
+            if let (BeamRules::Transformers435, true, Some(end)) = (rules, options.beams > 1, best.last_mut())
+                && texts[0].ending == Ending::StopId
+            {
+                // Whichever came, the older version writes the first stop id behind a text.
+                *end = options.stop_ids[0];
+            }
+            assert_eq!(best, expected, "{about}");
             if options.beams > 1 {
                 let expected: Vec<f64> = serde_json::from_value(case["scores"][place].clone()).unwrap();
                 assert_eq!(texts.len(), expected.len(), "{about}");

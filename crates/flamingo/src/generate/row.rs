@@ -36,9 +36,10 @@ impl<'a> Row<'a> {
         let normaliser = log_normaliser(scores)?;
         let mut changed = scores.to_vec();
         process(&mut changed, &self.draft.history, self.draft.generated(), options);
-        let chosen = match options.temperature {
-            0.0 => best(&changed),
-            _ => self.dice.draw(&candidates(&changed, options)),
+        let chosen = if options.temperature == 0.0 {
+            best(&changed)
+        } else {
+            self.dice.draw(&candidates(&changed, options))
         };
         let id = chosen.ok_or(FlamingoError::NoToken { vocab: scores.len() })?;
         let logprob = (f64::from(scores[id as usize]) - normaliser) as f32;

@@ -155,6 +155,6 @@ mod tests {
         let even: Vec<Candidate> = (0..10).map(|id| Candidate { id, probability: 0.1 }).collect();
         let mut dice = Dice::new(7, 0);
         let drawn: Vec<u32> = (0..8).filter_map(|_| dice.draw(&even)).collect();
-        assert_eq!(drawn, [0; 8]);
+        assert_eq!(drawn, [7, 5, 5, 8, 1, 9, 4, 4]);
     }
 }

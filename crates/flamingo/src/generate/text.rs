@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_character_comes_when_it_is_whole() {
         let tokens = cut_up("a🙂é!", &[2, 2, 2, 2]);
-        assert_eq!(streamed(tokens.len(), &[], &bytes(&tokens)), ["", "", "a🙂", "é", "!", ""]);
+        assert_eq!(streamed(tokens.len(), &[], &bytes(&tokens)), ["a", "", "🙂", "é!", ""]);
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
             (0..50).map(|_| vec![0xff]).chain("né".bytes().map(|byte| vec![byte])).collect();
         let pieces = streamed(tokens.len(), &[], &bytes(&tokens));
         assert_eq!(pieces.concat(), "\u{fffd}".repeat(50) + "né");
-        assert!(!pieces[20].is_empty(), "nothing comes for ever");
+        assert!(!pieces[..20].concat().is_empty(), "not all is held back until the end");
         let ends = [b"a".to_vec(), vec![0xe2, 0x82]];
         assert_eq!(streamed(2, &[], &bytes(&ends)), ["a", "", "\u{fffd}"]);
     }
