@@ -1,6 +1,8 @@
 //! Tests across crates, in one binary so that the model is linked once.
 
 mod full_size;
+mod hub;
+mod hub_server;
 mod invariants;
 mod parity_flamingo;
 mod parity_gguf;

@@ -24,6 +24,7 @@ pub mod caption;
 pub mod config;
 pub mod error;
 pub mod folder;
+pub mod hub;
 pub mod identify;
 pub mod inspect;
 pub mod loss;
