@@ -13,3 +13,4 @@ mod parity_published;
 mod parity_training;
 mod parity_vision;
 mod run;
+mod smollm2;

@@ -1,6 +1,7 @@
 //! Which files of a repository are used here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use serde::Deserialize;
 
@@ -63,11 +64,11 @@ pub(super) fn weights<'a>(names: &[&'a str]) -> Result<&'a str, String> {
 /// What is wrong with the index.
 pub(super) fn shards(
     name: &str,
-    read: impl FnOnce() -> std::io::Result<Vec<u8>>,
+    read: impl FnOnce() -> io::Result<Vec<u8>>,
 ) -> Result<Option<BTreeSet<String>>, String> {
     #[derive(Deserialize)]
     struct Index {
-        weight_map: std::collections::BTreeMap<String, String>,
+        weight_map: BTreeMap<String, String>,
     }
     if !name.ends_with(".index.json") {
         return Ok(None);
