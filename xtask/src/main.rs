@@ -43,7 +43,7 @@ enum Verb {
     Test(PassThrough),
     /// Check the rules that the compiler does not
     Tidy,
-    /// Rebuild or check the bundled datasets
+    /// Rebuild or check the bundled datasets, fetch small weights
     Data(verbs::data::Args),
 }
 

@@ -22,6 +22,9 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         FlamingoError::Folder { .. }
         | FlamingoError::Train(_)
         | FlamingoError::Published { .. }
+        | FlamingoError::NoSuchModel { .. }
+        | FlamingoError::Offline { .. }
+        | FlamingoError::Hub { .. }
         | FlamingoError::Weights(_)
         | FlamingoError::Language(_)
         | FlamingoError::Vision(_) => 4,

@@ -104,6 +104,34 @@ pub enum FlamingoError {
         /// Size of the vocabulary.
         vocab: usize,
     },
+    /// Neither a path nor the id of a model.
+    #[error(
+        "{name:?} is no path that exists, and no id of a model on the hub either, which is written owner/name or \
+         owner/name@revision"
+    )]
+    NoSuchModel {
+        /// What was asked for.
+        name: String,
+    },
+    /// A model is not in the hub's cache, and nothing may be fetched.
+    #[error(
+        "{id} is no path that exists, nor is it whole in the cache {cache}, and HF_HUB_OFFLINE forbids to fetch it: \
+         unset that, or name a folder with the model's files"
+    )]
+    Offline {
+        /// What was asked for.
+        id: String,
+        /// The cache's folder.
+        cache: PathBuf,
+    },
+    /// The hub does not give a model.
+    #[error("{id} is no path that exists, and cannot be had as a model of the hub: {what}")]
+    Hub {
+        /// The model.
+        id: String,
+        /// What is wrong and what to do.
+        what: String,
+    },
     /// Checkpoint files.
     #[error(transparent)]
     Weights(#[from] WeightsError),

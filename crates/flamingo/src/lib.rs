@@ -26,6 +26,7 @@ pub mod dialect;
 pub mod engine;
 pub mod error;
 pub mod generate;
+pub mod hub;
 pub mod identify;
 pub mod inspect;
 pub mod loss;
