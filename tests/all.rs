@@ -9,5 +9,6 @@ mod parity_lm;
 mod parity_preprocess;
 mod parity_published;
 mod parity_training;
+mod parity_video;
 mod parity_vision;
 mod run;
