@@ -14,6 +14,7 @@ mod parity_lm;
 mod parity_preprocess;
 mod parity_published;
 mod parity_training;
+mod parity_video;
 mod parity_vision;
 mod published;
 mod run;
