@@ -41,6 +41,7 @@ pub mod tokenizer;
 pub mod transform;
 pub mod webdataset;
 
+mod jpeg;
 mod resample;
 mod wording;
 
