@@ -44,6 +44,7 @@ pub mod transform;
 pub mod video;
 pub mod webdataset;
 
+mod jpeg;
 mod resample;
 mod wording;
 
