@@ -7,13 +7,15 @@
 //!                                   └▶ frozen block ─▶ … ─▶ [B,L,V]
 //! ```
 
+use std::borrow::Cow;
+
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use flamingo_core::{Batch, MediaAttention, MediaLayout};
 use flamingo_lm::{Decoder, LayerHook, NoHook};
 use flamingo_resampler::PerceiverResampler;
 use flamingo_vision::VisionEncoder;
-use flamingo_xattn::{GatedXattnBlock, MediaKv};
+use flamingo_xattn::{GatedXattnBlock, MediaKv, Sight};
 
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
@@ -115,14 +117,44 @@ impl Flamingo {
     /// Keys and values of visual tokens `[B, M, R, E]` for every gated block: computed once, read at every step.
     pub fn media(&self, visual: Tensor<4>) -> Media {
         let blocks = self.xattn.iter().map(|block| block.media_kv(visual.clone())).collect();
-        let [_, count, latents, _] = visual.dims();
-        Media { blocks, count, latents }
+        let [rows, count, latents, _] = visual.dims();
+        Media { blocks, dims: [rows, count, latents] }
     }
 
     /// What a text whose positions belong to images as `layout` says sees of `media`.
+    ///
+    /// One row of media may serve all rows of a text.
     pub fn see<'a>(&'a self, media: &'a Media, layout: &MediaLayout) -> Seen<'a> {
-        let blocked = layout.blocked(self.attention, media.count, media.latents);
-        Seen { model: self, media: Some((media, blocked)) }
+        let sight = Sight::new(layout, self.attention, media.dims);
+        Seen { model: self, media: Some((Cow::Borrowed(media), sight)) }
+    }
+
+    /// What text behind a prompt sees, however long, as long as each row stays with one image.
+    ///
+    /// For each row of the text, `rows` has the row of `media` that it belongs to and its image there, from 1; 0 is
+    /// none. The images are put in place here, once for all steps that follow; one that all rows see is not repeated.
+    ///
+    /// # Panics
+    ///
+    /// If a row or image is not there.
+    pub fn see_from_here(&self, media: &Media, rows: &[(usize, u32)]) -> Seen<'_> {
+        let all_alike = rows.iter().all(|row| *row == rows[0]);
+        let kept = if all_alike { &rows[..rows.len().min(1)] } else { rows };
+        let (media, phi) = match self.attention {
+            MediaAttention::Preceding => {
+                let picks: Vec<_> =
+                    kept.iter().map(|(row, image)| (*row, image.saturating_sub(1) as usize)).collect();
+                (media.pick(&picks), rows.iter().map(|(_, image)| (*image).min(1)).collect::<Vec<u32>>())
+            }
+            MediaAttention::AllPrevious => {
+                let kept: Vec<usize> = kept.iter().map(|(row, _)| *row).collect();
+                (media.select(&kept), rows.iter().map(|(_, image)| *image).collect())
+            }
+        };
+        // One position of each row stands for all that follow: a mask of one is one for any number.
+        let layout = MediaLayout::new(&phi, rows.len(), 1, &self.lm.embedding.val().device());
+        let sight = Sight::new(&layout, self.attention, media.dims);
+        Seen { model: self, media: Some((Cow::Owned(media), sight)) }
     }
 
     /// For text without any image: the attention adds nothing; the gated feed-forward networks still act.
@@ -147,19 +179,72 @@ impl Flamingo {
     }
 }
 
-/// Images as the gated blocks read them.
+/// Images as the gated blocks read them: rows of images in their order, of which all rows have equally many.
 #[derive(Debug, Clone)]
 pub struct Media {
     blocks: Vec<MediaKv>,
-    count: usize,
-    latents: usize,
+    /// Rows, images of each, tokens of each image.
+    dims: [usize; 3],
+}
+
+impl Media {
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.dims[0]
+    }
+
+    /// Images of each row.
+    pub fn count(&self) -> usize {
+        self.dims[1]
+    }
+
+    /// Adds images behind the last ones of each row: what a conversation shows later.
+    ///
+    /// # Panics
+    ///
+    /// If `later` is of another model or has another number of rows.
+    pub fn append(&mut self, later: &Self) {
+        for (block, later) in self.blocks.iter_mut().zip(&later.blocks) {
+            block.append(later);
+        }
+        self.dims[1] += later.dims[1];
+    }
+
+    /// Keeps the first `count` images of each row.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0: that is no media.
+    pub fn truncate(&mut self, count: usize) {
+        self.dims[1] = self.dims[1].min(count);
+        for block in &mut self.blocks {
+            block.truncate(count);
+        }
+    }
+
+    /// The images of other rows: row i of the result is row `rows[i]` of this.
+    ///
+    /// # Panics
+    ///
+    /// If a row is not there.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let [_, count, latents] = self.dims;
+        let blocks = self.blocks.iter().map(|block| block.select(rows)).collect();
+        Self { blocks, dims: [rows.len(), count, latents] }
+    }
+
+    /// A row with one image for each of `picks`, (row, image) from 0.
+    fn pick(&self, picks: &[(usize, usize)]) -> Self {
+        let blocks = self.blocks.iter().map(|block| block.pick(picks)).collect();
+        Self { blocks, dims: [picks.len(), 1, self.dims[2]] }
+    }
 }
 
 /// What a text sees: the hook through which images enter the decoder.
 #[derive(Debug)]
 pub struct Seen<'a> {
     model: &'a Flamingo,
-    media: Option<(&'a Media, Tensor<4, Bool>)>,
+    media: Option<(Cow<'a, Media>, Sight)>,
 }
 
 impl LayerHook for Seen<'_> {
@@ -169,7 +254,7 @@ impl LayerHook for Seen<'_> {
         };
         let block = &self.model.xattn[index];
         match &self.media {
-            Some((media, blocked)) => block.forward(hidden, &media.blocks[index], blocked),
+            Some((media, sight)) => block.forward(hidden, &media.blocks[index], sight),
             None => block.feed(hidden),
         }
     }
