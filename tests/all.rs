@@ -1,6 +1,7 @@
 //! Tests across crates, in one binary so that the model is linked once.
 
 mod cached;
+mod decoding;
 mod full_size;
 mod invariants;
 mod parity_flamingo;
@@ -11,4 +12,6 @@ mod parity_preprocess;
 mod parity_published;
 mod parity_training;
 mod parity_vision;
+mod published;
 mod run;
+mod score;
