@@ -375,7 +375,9 @@ mod tests {
             let run = |sight: Sight| {
                 let (text, visual) = (text.clone().require_grad(), visual.clone().require_grad());
                 let attended = block.attend(text.clone(), &block.media_kv(visual.clone()), &sight);
-                let gradients = attended.clone().powi_scalar(3).sum().backward();
+                // What nobody sees has a gradient all the same: that of the second sum.
+                let inputs = text.clone().sum() + visual.clone().sum();
+                let gradients = (attended.clone().powi_scalar(3).sum() + inputs).backward();
                 let gradients = (text.grad(&gradients).unwrap(), visual.grad(&gradients).unwrap());
                 (attended.inner(), gradients)
             };
