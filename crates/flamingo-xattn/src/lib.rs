@@ -351,8 +351,8 @@ mod tests {
         for _ in 0..batch {
             let mut image = draw() % 2;
             for _ in 0..len {
-                phi.push(if draw() % 7 == 0 { 0 } else { image.min(media) });
-                image += u32::from(draw() % 5 == 0) * (1 + draw() % 2);
+                phi.push(if draw().is_multiple_of(7) { 0 } else { image.min(media) });
+                image += u32::from(draw().is_multiple_of(5)) * (1 + draw() % 2);
             }
         }
         phi
