@@ -20,7 +20,10 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, assert_shape};
 use flamingo_core::MediaAttention;
-use flamingo_nn::{Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig};
+use flamingo_nn::{
+    Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig, merge_heads, mix,
+    split_heads,
+};
 use serde::{Deserialize, Serialize};
 
 pub use media::MediaKv;
@@ -211,22 +214,24 @@ impl GatedXattnBlock {
         attended.reshape([batch, len, width])
     }
 
-    /// `[B, L, D]` to the same.
-    fn attend_in_groups(&self, queries: Tensor<3>, media: &MediaKv, groups: &Groups) -> Tensor<3> {
-        let [batch, len, width] = queries.dims();
-        let positions = queries.reshape([batch * len, width]);
-        let places = positions.select(0, groups.positions.clone()); // [N*T, D]
+    /// `[B, L, D]` to the same. What is put together are queries, which are no wider than the text, and often narrower.
+    fn attend_in_groups(&self, text: Tensor<3>, media: &MediaKv, groups: &Groups) -> Tensor<3> {
+        let [batch, len, _] = text.dims();
+        let query = merge_heads(self.attention.queries(text)); // [B, L, H*K]
+        let [_, _, inner] = query.dims();
+        let places = query.reshape([batch * len, inner]).select(0, groups.positions.clone()); // [N*T, H*K]
         let (key, value) = media.each();
         let (key, value) = match &groups.media {
             Some(media) => (key.select(0, media.clone()), value.select(0, media.clone())),
             None => (key, value),
         }; // [N, H, R, K]
-        let places = places.reshape([key.dims()[0], groups.size, width]);
-        let attended = self.attention.attend(places, key, value, None).reshape([-1, width as i32]);
-        // One place more, which is zero, for those that see nothing.
-        let nothing = Tensor::zeros([1, width], (&attended.device(), attended.dtype()));
-        let attended = Tensor::cat(vec![attended, nothing], 0).select(0, groups.places.clone());
-        attended.reshape([batch, len, width])
+        let [n_groups, n_heads, ..] = key.dims();
+        let query = split_heads(places.reshape([n_groups, groups.size, inner]), n_heads); // [N, H, T, K]
+        let mixed = merge_heads(mix(query, key, value, None)).reshape([n_groups * groups.size, inner]);
+        // One place more, which is zero, for positions that see nothing.
+        let nothing = Tensor::zeros([1, inner], (&mixed.device(), mixed.dtype()));
+        let mixed = Tensor::cat(vec![mixed, nothing], 0).select(0, groups.places.clone());
+        self.attention.output.forward(mixed.reshape([batch, len, inner]))
     }
 
     /// This block's keys and values of visual tokens `[B, M, R, E]`: computed once per prompt, used at every step.
@@ -346,8 +351,8 @@ mod tests {
         for _ in 0..batch {
             let mut image = draw() % 2;
             for _ in 0..len {
-                phi.push(if draw() % 7 == 0 { 0 } else { image.min(media) });
-                image += u32::from(draw() % 5 == 0) * (1 + draw() % 2);
+                phi.push(if draw().is_multiple_of(7) { 0 } else { image.min(media) });
+                image += u32::from(draw().is_multiple_of(5)) * (1 + draw() % 2);
             }
         }
         phi
@@ -375,7 +380,9 @@ mod tests {
             let run = |sight: Sight| {
                 let (text, visual) = (text.clone().require_grad(), visual.clone().require_grad());
                 let attended = block.attend(text.clone(), &block.media_kv(visual.clone()), &sight);
-                let gradients = attended.clone().powi_scalar(3).sum().backward();
+                // What nobody sees has a gradient all the same: that of the second sum.
+                let inputs = text.clone().sum() + visual.clone().sum();
+                let gradients = (attended.clone().powi_scalar(3).sum() + inputs).backward();
                 let gradients = (text.grad(&gradients).unwrap(), visual.grad(&gradients).unwrap());
                 (attended.inner(), gradients)
             };

@@ -13,6 +13,10 @@ const LONGEST: usize = 64;
 
 /// Which visual tokens the positions of a text attend to.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a tensor's handle is large, and a pass over a text has one sight"
+)]
 pub enum Sight {
     /// None: the attention adds nothing.
     Nothing,
