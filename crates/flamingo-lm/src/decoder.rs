@@ -148,7 +148,8 @@ impl Decoder {
 
     /// Adds learned positions to embeddings `[B, L, D]`, if there are any.
     fn place(&self, x: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
-        let (Some(table), Positions::Learned { offset }) = (&self.position_embedding, self.config.positions)
+        let (Some(table), &Positions::Learned { offset }) =
+            (&self.position_embedding, &self.config.positions)
         else {
             return x;
         };
