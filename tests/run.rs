@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use flamingo::run::{RunConfig, RunEnd, RunRequest, train};
 use flamingo::stages::Stage;
 use flamingo::train::{Existing, JsonlSink, MetricRecord};
-use flamingo::{Pretrained, caption_files};
+use flamingo::{ModelFolder, caption_files};
 
 fn request(folder: &Path) -> RunRequest {
     let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("datasets");
@@ -106,7 +106,7 @@ fn the_report_has_what_it_promises(folder: &Path) {
 
 fn a_saved_model_captions_files(folder: &Path) {
     let device = Device::flex();
-    let pretrained = Pretrained::load(folder, &device).unwrap();
+    let pretrained = ModelFolder::load(folder, &device).unwrap();
     let picture: PathBuf = folder.join("picture.png");
     image::RgbaImage::from_fn(40, 30, |x, y| image::Rgba([x as u8 * 6, y as u8 * 8, 90, 255]))
         .save(&picture)

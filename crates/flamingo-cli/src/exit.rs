@@ -17,10 +17,14 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         | FlamingoError::Config(_)
         | FlamingoError::Device(_)
         | FlamingoError::Train(TrainError::RunExists { .. } | TrainError::Config { .. }) => 2,
-        FlamingoError::Data(_) => 3,
+        FlamingoError::Data(_) | FlamingoError::Prompt { .. } | FlamingoError::PromptFile { .. } => 3,
+        FlamingoError::TooLong { .. } => 3,
         FlamingoError::Folder { .. }
         | FlamingoError::Train(_)
         | FlamingoError::Published { .. }
+        | FlamingoError::NoSuchModel { .. }
+        | FlamingoError::Offline { .. }
+        | FlamingoError::Hub { .. }
         | FlamingoError::Weights(_)
         | FlamingoError::Language(_)
         | FlamingoError::Vision(_) => 4,

@@ -211,6 +211,14 @@ pub struct MediaKv {
     pub value: Tensor<4>,
 }
 
+impl MediaKv {
+    /// Several beside each other: along dimension 2, more images; along dimension 0, more rows.
+    pub fn cat<'a>(parts: impl Iterator<Item = &'a Self> + Clone, dim: usize) -> Self {
+        let key = Tensor::cat(parts.clone().map(|part| part.key.clone()).collect(), dim);
+        Self { key, value: Tensor::cat(parts.map(|part| part.value.clone()).collect(), dim) }
+    }
+}
+
 fn gate(gate: &Param<Tensor<1>>) -> Tensor<3> {
     let [width] = gate.dims();
     gate.val().tanh().reshape([1, 1, width])

@@ -9,9 +9,9 @@ use flamingo_data::TextTokenizer;
 use serde::Serialize;
 
 use crate::error::FlamingoError;
-use crate::folder::Pretrained;
 use crate::model::Flamingo;
 use crate::pixels::to_pixels;
+use crate::pretrained::folder::ModelFolder;
 
 /// Longest caption of [`caption_files`], in tokens.
 const MAX_TOKENS: usize = 32;
@@ -22,11 +22,11 @@ const MAX_TOKENS: usize = 32;
 ///
 /// If a file cannot be read or is no image; nothing is captioned then.
 pub fn caption_files(
-    pretrained: &Pretrained,
+    pretrained: &ModelFolder,
     files: &[impl AsRef<Path>],
     device: &Device,
 ) -> Result<Vec<Caption>, FlamingoError> {
-    let Pretrained { model, config, tokenizer } = pretrained;
+    let ModelFolder { model, config, tokenizer } = pretrained;
     let pictures = files.iter().map(flamingo_data::image::open).collect::<Result<Vec<_>, _>>()?;
     let of_chunk = |chunk: &[image::RgbaImage]| {
         let visual = model.visual_tokens(to_pixels(chunk.iter(), &config.preprocess, device));

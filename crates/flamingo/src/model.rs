@@ -141,6 +141,16 @@ impl Flamingo {
         self.xattn_layers.iter().zip(gates).map(|(layer, [attention, ff])| (*layer, attention, ff)).collect()
     }
 
+    /// The same weights with another rule for which images a text position sees.
+    pub fn with_attention(self, attention: MediaAttention) -> Self {
+        Self { attention, ..self }
+    }
+
+    /// Which images a text position sees.
+    pub fn attention(&self) -> MediaAttention {
+        self.attention
+    }
+
     /// The language-model layers that have a gated block before them.
     pub fn xattn_layers(&self) -> &[usize] {
         &self.xattn_layers
@@ -153,6 +163,33 @@ pub struct Media {
     blocks: Vec<MediaKv>,
     count: usize,
     latents: usize,
+}
+
+impl Media {
+    /// The images of several, in order, as those of one text.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or they are of different models or batches.
+    pub fn beside(parts: &[&Self]) -> Self {
+        let count = parts.iter().map(|part| part.count).sum();
+        Self { blocks: Self::joined(parts, 2), count, latents: parts[0].latents }
+    }
+
+    /// Texts with as many images each, as the rows of one batch.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or they are of different models or counts.
+    pub fn rows(parts: &[Self]) -> Self {
+        let parts: Vec<&Self> = parts.iter().collect();
+        Self { blocks: Self::joined(&parts, 0), count: parts[0].count, latents: parts[0].latents }
+    }
+
+    fn joined(parts: &[&Self], dim: usize) -> Vec<MediaKv> {
+        let blocks = 0..parts[0].blocks.len();
+        blocks.map(|block| MediaKv::cat(parts.iter().map(|part| &part.blocks[block]), dim)).collect()
+    }
 }
 
 /// What a text sees: the hook through which images enter the decoder.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use flamingo::{Pretrained, caption_files};
+use flamingo::{ModelFolder, caption_files};
 use serde_json::json;
 
 use super::device::DeviceArg;
@@ -26,7 +26,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
-    let pretrained = Pretrained::load(&args.model, &device)?;
+    let pretrained = ModelFolder::load(&args.model, &device)?;
     let captions = caption_files(&pretrained, &args.images, &device)?;
     if args.json {
         let list: Vec<_> = args

@@ -4,5 +4,7 @@ pub mod caption;
 pub mod convert;
 mod device;
 pub mod inspect;
+mod model;
 mod output;
+pub mod score;
 pub mod train;

@@ -54,6 +54,16 @@ impl PretrainedTokenizer {
         files::open(path.as_ref())
     }
 
+    /// The tokenizer of a folder, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TokenizerFile`] if it is broken.
+    pub fn find(folder: &Path) -> Result<Option<Self>, DataError> {
+        let there = ["tokenizer.json", "vocab.json"].iter().any(|file| folder.join(file).exists());
+        there.then(|| files::open(folder)).transpose()
+    }
+
     /// The tokenizer in the metadata of a GGUF file.
     ///
     /// # Errors

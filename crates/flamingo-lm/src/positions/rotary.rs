@@ -98,7 +98,13 @@ impl Rotations {
         Self { cos: table(f32::cos), sin: table(f32::sin) }
     }
 
-    /// Turns the first dimensions of queries or keys `[B, H, L, K]`.
+    /// Those of `len` positions from `from` on.
+    pub fn narrow(&self, from: usize, len: usize) -> Self {
+        let part = |table: &Tensor<2>| table.clone().narrow(0, from, len);
+        Self { cos: part(&self.cos), sin: part(&self.sin) }
+    }
+
+    /// Turns the first dimensions of queries or keys `[B, H, L, K]`; all by the same angles if there is one position.
     ///
     /// # Panics
     ///

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use flamingo_core::{MediaAttention, PreprocessSpec};
-use flamingo_lm::families::{LanguageModel, NewRows};
+use flamingo_lm::families::{Family, LanguageModel, NewRows};
 use flamingo_nn::{Act, NormConfig};
 use flamingo_resampler::ResamplerConfig;
 use flamingo_vision::families::{self as vision_families, clip};
@@ -20,7 +20,7 @@ use flamingo_xattn::{Gate, GatedXattnConfig, Placement};
 use super::Loaded;
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
-use crate::folder::read_json;
+use crate::pretrained::folder::read_json;
 
 /// Width of every head in resampler and gated blocks, whatever the language model.
 const D_HEAD: usize = 64;
@@ -40,8 +40,9 @@ pub struct OpenFlamingoFiles<'a> {
     /// OpenAI's ViT-L/14 if there is none.
     pub vision: &'a Path,
     /// Tokens of the language model's own tokenizer: the rows of the embedding from there on belong to
-    /// `<|endofchunk|>`, `<image>` and, where the tokenizer had none, `<PAD>`.
-    pub base_vocab: usize,
+    /// `<|endofchunk|>`, `<image>` and, where the tokenizer had none, `<PAD>`. If it is not known, the last rows are
+    /// taken for these three, or for the first two where the language model is OPT, whose tokenizer has a `<pad>`.
+    pub base_vocab: Option<usize>,
 }
 
 /// Loads a model from its three parts.
@@ -52,7 +53,7 @@ pub struct OpenFlamingoFiles<'a> {
 pub fn load(files: OpenFlamingoFiles<'_>, device: &Device) -> Result<Loaded, FlamingoError> {
     let (mut lm, lm_checkpoint) = LanguageModel::open(files.lm)?;
     let trained = Trained::open(files.checkpoint)?;
-    (lm.config.vocab, lm.config.new_tokens) = trained.tokens(files)?;
+    (lm.config.vocab, lm.config.new_tokens) = trained.tokens(files, lm.family)?;
     let (vit, preprocess) = encoder(files.vision)?;
     let config = FlamingoConfig {
         resampler: trained.resampler()?,
@@ -134,22 +135,23 @@ impl Trained {
     }
 
     /// The language model's own tokens, and those that were added.
-    fn tokens(&self, files: OpenFlamingoFiles<'_>) -> Result<(usize, usize), FlamingoError> {
+    fn tokens(&self, files: OpenFlamingoFiles<'_>, family: &Family) -> Result<(usize, usize), FlamingoError> {
         const TABLES: [&str; 4] =
             ["wte.weight", "embed_in.weight", "embed_tokens.weight", "word_embeddings.weight"];
         let table = self.checkpoint.names().find(|name| TABLES.iter().any(|table| name.ends_with(table)));
         let table = table.ok_or_else(|| self.odd("there is no embedding table in it".to_owned()))?;
         let [rows, _] = self.shape(table)?;
-        let added = rows.checked_sub(files.base_vocab).filter(|added| *added >= crate::config::NEW_TOKENS);
+        let padding = usize::from(family.name != "opt");
+        let base_vocab = files.base_vocab.unwrap_or(rows.saturating_sub(crate::config::NEW_TOKENS + padding));
+        let added = rows.checked_sub(base_vocab).filter(|added| *added >= crate::config::NEW_TOKENS);
         let added = added.ok_or_else(|| {
-            let base = files.base_vocab;
             self.odd(format!(
-                "{table:?} has {rows} rows, the tokenizer {base} tokens, and <|endofchunk|> and <image> need rows \
+                "{table:?} has {rows} rows, the tokenizer {base_vocab} tokens, and <|endofchunk|> and <image> need rows \
                  of their own: is {} the language model that it was trained with?",
                 files.lm.display()
             ))
         })?;
-        Ok((files.base_vocab, added))
+        Ok((base_vocab, added))
     }
 
     fn resampler(&self) -> Result<ResamplerConfig, FlamingoError> {

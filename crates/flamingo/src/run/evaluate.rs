@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::config::RunConfig;
 use super::sample;
 use crate::caption::{Caption, greedy_captions};
-use crate::folder::Pretrained;
 use crate::loss::token_log_probs;
 use crate::model::Flamingo;
 use crate::pixels::{no_randomness, to_pixels};
+use crate::pretrained::folder::ModelFolder;
 use crate::stages::contrastive::TextBatch;
 
 /// Images evaluated at once.
@@ -72,7 +72,7 @@ impl Evaluation {
         config: &RunConfig,
         set: &ConceptSet,
         contrastive: &ContrastiveModel,
-        pretrained: &Pretrained,
+        pretrained: &ModelFolder,
         device: &Device,
     ) -> Self {
         let evaluator = Evaluator { config, set, contrastive, pretrained, device };
@@ -85,7 +85,7 @@ struct Evaluator<'a> {
     config: &'a RunConfig,
     set: &'a ConceptSet,
     contrastive: &'a ContrastiveModel,
-    pretrained: &'a Pretrained,
+    pretrained: &'a ModelFolder,
     device: &'a Device,
 }
 
@@ -117,7 +117,7 @@ impl Evaluator<'_> {
     }
 
     fn captions(&self, images: &[usize]) -> Vec<Caption> {
-        let Pretrained { model, tokenizer, .. } = self.pretrained;
+        let ModelFolder { model, tokenizer, .. } = self.pretrained;
         let of_chunk = |chunk: &[usize]| {
             let visual = model.visual_tokens(self.pixels(chunk));
             greedy_captions(model, tokenizer, visual, self.config.evaluation.max_tokens)
@@ -127,7 +127,7 @@ impl Evaluator<'_> {
 
     /// Mean over all tokens of the captions of `named`, `<EOC>` included, while seeing `seen`.
     fn nll(&self, named: &[usize], seen: Option<&[usize]>) -> f64 {
-        let Pretrained { model, tokenizer, .. } = self.pretrained;
+        let ModelFolder { model, tokenizer, .. } = self.pretrained;
         let (mut total, mut tokens) = (0.0, 0.0);
         for start in (0..named.len()).step_by(BATCH) {
             let range = start..(start + BATCH).min(named.len());
