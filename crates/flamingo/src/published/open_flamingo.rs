@@ -277,7 +277,34 @@ fn sublayers(ours: &str, attention: &str, feed_forward: &str) -> KeyMap {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{DType, TensorData};
+    use flamingo_weights::{TensorPlan, save_safetensors};
+
     use super::*;
+
+    #[test]
+    fn frame_embeddings_of_another_shape_are_refused() {
+        let sides: [(&str, &[usize]); 4] = [
+            ("perceiver.latents", &[2, 8]),
+            ("perceiver.layers.0.0.to_q.weight", &[64, 8]),
+            ("perceiver.layers.0.1.1.weight", &[32, 8]),
+            (FRAMES, &[]),
+        ];
+        let plan = |(name, shape): (&str, &[usize])| TensorPlan {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            dtype: DType::F32,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let zeros = |name: &str| {
+            let shape = sides.into_iter().find(|(other, _)| *other == name).map(|(_, shape)| shape);
+            Ok(TensorData::zeros::<f32, _>(shape.unwrap_or_default()))
+        };
+        save_safetensors(&path, &sides.map(plan), &BTreeMap::new(), zeros).unwrap();
+        let error = Trained::open(&path).unwrap().resampler().unwrap_err().to_string();
+        assert!(error.contains(FRAMES) && error.contains("2 sides were expected"), "{error}");
+    }
 
     #[test]
     fn both_published_names_of_a_block_are_known() {
