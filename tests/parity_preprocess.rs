@@ -76,8 +76,7 @@ fn pictures_are_prepared_as_by_pil() {
 
 #[test]
 fn jpegs_are_decoded_as_by_pil() {
-    let pictures = ["cmyk", "squares", "halves", "grey", "turned", "photo"].map(|name| (name, 0));
-    for (name, bound) in pictures.into_iter().chain([("cmyk-halves", 3)]) {
+    for (name, bound) in [("squares", 0), ("halves", 0), ("cmyk-halves", 3)] {
         let decoded = image::open(folder().join(format!("{name}.jpg"))).unwrap();
         let expected = image::open(folder().join(format!("{name}-jpg.decoded.png"))).unwrap();
         assert_eq!(decoded.dimensions(), expected.dimensions(), "{name}");

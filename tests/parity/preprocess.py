@@ -7,7 +7,7 @@ For each picture a sheet of four 24x24 images side by side:
 3. IDEFICS: laid on white, then squashed (bicubic);
 4. Flamingo: laid on white, longest side by timm's `ResizeKeepRatio`, padded by timm's `CenterCropOrPad`.
 
-For each JPEG also its pixels as PIL, that is libjpeg-turbo, decodes them.
+For some JPEGs also their pixels as PIL, that is libjpeg-turbo, decodes them.
 
 Where PIL's own reading is not what anybody wants, the sheet says what we want: upright by the EXIF orientation, the
 upper eight bits of sixteen-bit grey (PIL clips it to white), the colours of a palette (PIL resizes palettes by the
@@ -30,6 +30,7 @@ FOLDER = FIXTURES / "preprocess"
 SIZE = 24
 IMAGENET_MEAN = (124, 116, 104)
 WHITE = (255, 255, 255)
+DECODED = ("squares.jpg", "halves.jpg", "cmyk-halves.jpg")
 
 
 def scene(width: int, height: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -143,7 +144,7 @@ if __name__ == "__main__":
         (FOLDER / name).write_bytes(data)
         stem = name.replace(".", "-")
         sheet(opened(data)).save(FOLDER / f"{stem}.sheet.png")
-        if name.endswith(".jpg"):
+        if name in DECODED:
             opened(data).convert("RGB").save(FOLDER / f"{stem}.decoded.png")
     landscape = opened((FOLDER / "landscape.png").read_bytes())
     tensor = image_transform(SIZE, is_train=False)(landscape)

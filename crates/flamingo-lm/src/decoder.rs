@@ -171,7 +171,8 @@ impl Decoder {
         end: usize,
         positions: impl FnOnce(&Device) -> Tensor<2, Int>,
     ) -> Tensor<3> {
-        let (Some(table), Positions::Learned { offset }) = (&self.position_embedding, self.config.positions)
+        let (Some(table), &Positions::Learned { offset }) =
+            (&self.position_embedding, &self.config.positions)
         else {
             return x;
         };

@@ -5,6 +5,7 @@
 //! [`TextTokenizer`](crate::TextTokenizer) that this program trains, special tokens in a text count as such:
 //! OpenFlamingo's prompts are written that way.
 
+mod cut;
 mod files;
 mod gguf;
 

@@ -14,10 +14,10 @@ use crate::config::DecoderConfig;
 use crate::padding::Padding;
 use crate::positions::alibi::alibi;
 use crate::positions::relative::distance_encoding;
-use crate::positions::rotary::Rotations;
+use crate::positions::rotary::{Rotations, Scaling, frequencies};
 
 /// How the order of tokens enters.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Positions {
     /// Learned projections of the distance's sinusoids (Dai et al. 2019); see [`relative`].
@@ -29,6 +29,9 @@ pub enum Positions {
         theta: f64,
         /// Part of each head that is turned: its first dimensions.
         fraction: f64,
+        /// How the wavelengths are stretched, if they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scaling: Option<Scaling>,
     },
     /// Scores fall linearly with the distance (Press et al. 2021); see [`mod@alibi`].
     Alibi {
@@ -49,6 +52,18 @@ impl Positions {
             // Truncated, as `transformers` does.
             Positions::Rotary { fraction, .. } => (d_head as f64 * fraction) as usize,
             _ => 0,
+        }
+    }
+
+    /// Angles between neighbouring positions, of each pair of dimensions of a head of width `d_head` that are turned.
+    ///
+    /// None without rotary positions.
+    pub(crate) fn frequencies(&self, d_head: usize) -> Vec<f32> {
+        match self {
+            Positions::Rotary { theta, scaling, .. } => {
+                frequencies(self.rotary_width(d_head), *theta, scaling.as_ref())
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -76,9 +91,9 @@ impl Pass {
             Positions::TransformerXl => {
                 Self { distances: Some(distance_encoding(len, config.d_model, device)), ..pass }
             }
-            Positions::Rotary { theta, .. } => {
-                let width = config.positions.rotary_width(config.d_head);
-                Self { rotations: Some(Rotations::new(len, width, theta, device)), ..pass }
+            Positions::Rotary { .. } => {
+                let frequencies = config.positions.frequencies(config.d_head);
+                Self { rotations: Some(Rotations::new(len, &frequencies, device)), ..pass }
             }
             Positions::Alibi { max_bias } => {
                 let keys = alibi(len, config.n_heads, max_bias, device);
@@ -102,9 +117,9 @@ impl Tables {
     pub fn new(config: &DecoderConfig, capacity: usize, device: &Device) -> Self {
         let mut tables = Self { capacity, rotations: None, bias: None };
         match config.positions {
-            Positions::Rotary { theta, .. } => {
-                let width = config.positions.rotary_width(config.d_head);
-                tables.rotations = Some(Rotations::new(capacity, width, theta, device));
+            Positions::Rotary { .. } => {
+                let frequencies = config.positions.frequencies(config.d_head);
+                tables.rotations = Some(Rotations::new(capacity, &frequencies, device));
             }
             Positions::Alibi { max_bias } => {
                 tables.bias = Some(alibi(capacity, config.n_heads, max_bias, device));
