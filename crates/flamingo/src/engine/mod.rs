@@ -238,7 +238,7 @@ impl Engine {
     /// Most tokens that are read.
     fn limit(&self) -> usize {
         let config = self.network().lm().config();
-        match (self.limits, config.positions) {
+        match (self.limits, &config.positions) {
             (Limits::Ignored, positions) if !matches!(positions, Positions::Learned { .. }) => usize::MAX - 1,
             _ => config.max_len,
         }
