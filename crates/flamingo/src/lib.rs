@@ -5,11 +5,13 @@
 //! modules.
 //!
 //! ```no_run
-//! use flamingo::{DeviceSpec, ModelFolder, caption_files};
+//! use flamingo::generate::GenerateOptions;
+//! use flamingo::{DeviceSpec, Engine, Flamingo, Medium, Source};
 //!
 //! let device = "auto".parse::<DeviceSpec>()?.resolve()?;
-//! let folder = ModelFolder::load("runs/first-light", &device)?;
-//! for caption in caption_files(&folder, &["cat.png"], &device)? {
+//! let mut engine = Engine::new(Flamingo::from_pretrained("runs/first-light", &device)?);
+//! let picture = Medium::Image(Source::File("cat.png".into()));
+//! for caption in engine.captions(&[picture], &[], &GenerateOptions::default())? {
 //!     println!("{} ({:.2})", caption.text, caption.logprob);
 //! }
 //! # Ok::<(), flamingo::FlamingoError>(())
@@ -39,7 +41,7 @@ pub mod run;
 pub mod score;
 pub mod stages;
 
-pub use caption::{Caption, caption_files, greedy_captions};
+pub use caption::Caption;
 pub use config::{FlamingoConfig, Preset};
 pub use dialect::Dialect;
 pub use engine::{Engine, Limits};

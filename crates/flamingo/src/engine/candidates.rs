@@ -138,7 +138,7 @@ fn behind_the_first(network: &Network, state: &State, tails: &[&[u32]]) -> Vec<V
     let mut cache = state.cache().select(&vec![0; tails.len()]);
     let images: &[Arc<Image>] = state.images();
     let sight = Sight::of_rows(network, &vec![images; tails.len()], len);
-    let hidden = network.lm().extend(ids.clone(), &mut cache, &sight.hook());
+    let hidden = network.lm().extend(ids.clone(), &mut cache, &sight);
     let log_probs: Vec<f64> = token_log_probs(network.lm(), hidden, ids).into_data().iter::<f64>().collect();
     log_probs.chunks(len - 1).zip(tails).map(|(row, tail)| row[..tail.len() - 1].to_vec()).collect()
 }

@@ -31,6 +31,7 @@ mod rows;
 mod sight;
 mod state;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flamingo_lm::positions::Positions;
@@ -40,8 +41,8 @@ use crate::dialect::Encoded;
 use crate::error::FlamingoError;
 use crate::generate::{self, GenerateOptions, Generated, Scores, TokenStream};
 use crate::pretrained::{Network, Pretrained};
-use crate::prompt::Prompt;
-use eyes::Eyes;
+use crate::prompt::{Medium, Prompt};
+use eyes::{Eyes, Image};
 use prefixes::Prefixes;
 
 pub use candidates::CandidateScore;
@@ -134,13 +135,29 @@ impl Engine {
     ///
     /// If the prompt does not suit the model, is longer than its context, or a picture cannot be read.
     pub fn read(&mut self, prompt: &Prompt) -> Result<State, FlamingoError> {
-        let encoded = self.pretrained.dialect.encode(prompt)?;
-        self.check(&encoded)?;
-        let Encoded { ids, media_index, media } = encoded;
-        let start = Instant::now();
-        let (images, new) = self.eyes.see(&self.pretrained.network, &media)?;
-        let seen = Instant::now();
+        let encoded = self.encode(prompt)?;
+        self.read_encoded(encoded)
+    }
 
+    fn encode(&self, prompt: &Prompt) -> Result<Encoded, FlamingoError> {
+        let encoded = self.pretrained.dialect.encode(prompt)?;
+        self.network().check_ids(&encoded.ids)?;
+        self.check_len(encoded.ids.len())?;
+        Ok(encoded)
+    }
+
+    fn see(&mut self, media: &[Medium]) -> Result<Vec<Arc<Image>>, FlamingoError> {
+        let start = Instant::now();
+        let (images, new) = self.eyes.see(&self.pretrained.network, media)?;
+        self.timings.images += start.elapsed();
+        self.timings.new_images += new;
+        Ok(images)
+    }
+
+    fn read_encoded(&mut self, encoded: Encoded) -> Result<State, FlamingoError> {
+        let Encoded { ids, media_index, media } = encoded;
+        let images = self.see(&media)?;
+        let start = Instant::now();
         let network = &self.pretrained.network;
         let known = self.prefixes.longest(&ids, &media_index, &images);
         let reused = known.as_ref().map_or(0, State::len);
@@ -148,14 +165,9 @@ impl Engine {
         state.read(network, &ids, &media_index, images);
         self.prefixes.keep(state.clone());
 
-        self.timings.add(&Timings {
-            images: seen - start,
-            prefill: seen.elapsed(),
-            new_images: new,
-            prompt_tokens: ids.len(),
-            reused_tokens: reused,
-            ..Timings::default()
-        });
+        self.timings.prefill += start.elapsed();
+        self.timings.prompt_tokens += ids.len();
+        self.timings.reused_tokens += reused;
         Ok(state)
     }
 
@@ -173,7 +185,11 @@ impl Engine {
         options: &GenerateOptions,
     ) -> Result<Vec<Generated>, FlamingoError> {
         self.start();
-        let states = prompts.iter().map(|prompt| self.read(prompt)).collect::<Result<Vec<State>, _>>()?;
+        let encoded = prompts.iter().map(|prompt| self.encode(prompt)).collect::<Result<Vec<_>, _>>()?;
+        // All at once: the encoder is faster on many.
+        self.see(&encoded.iter().flat_map(|encoded| encoded.media.iter().cloned()).collect::<Vec<_>>())?;
+        let states = encoded.into_iter().map(|encoded| self.read_encoded(encoded));
+        let states = states.collect::<Result<Vec<State>, _>>()?;
         let Some(longest) = states.iter().map(State::len).max() else { return Ok(Vec::new()) };
         let options = self.completed(options, longest)?;
         let start = Instant::now();
@@ -238,18 +254,14 @@ impl Engine {
     /// Most tokens that are read.
     fn limit(&self) -> usize {
         let config = self.network().lm().config();
-        match (self.limits, &config.positions) {
-            (Limits::Ignored, positions) if !matches!(positions, Positions::Learned { .. }) => usize::MAX - 1,
-            _ => config.max_len,
+        let ends = matches!(config.positions, Positions::Learned { .. });
+        match self.limits {
+            Limits::Ignored if !ends => usize::MAX - 1,
+            Limits::Ignored | Limits::Trained => config.max_len,
         }
     }
 
-    /// That the model has rows for all ids, and positions for all tokens.
-    fn check(&self, encoded: &Encoded) -> Result<(), FlamingoError> {
-        self.network().check_ids(&encoded.ids)?;
-        self.check_len(encoded.ids.len())
-    }
-
+    /// An error for a text that is longer than what is read.
     fn check_len(&self, tokens: usize) -> Result<(), FlamingoError> {
         let context = self.limit();
         match tokens <= context {
@@ -265,16 +277,5 @@ impl Engine {
 
     fn decoded(&mut self, time: Duration) {
         self.timings.decode += time;
-    }
-}
-
-impl Timings {
-    fn add(&mut self, other: &Self) {
-        self.images += other.images;
-        self.prefill += other.prefill;
-        self.decode += other.decode;
-        self.new_images += other.new_images;
-        self.prompt_tokens += other.prompt_tokens;
-        self.reused_tokens += other.reused_tokens;
     }
 }

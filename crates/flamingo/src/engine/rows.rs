@@ -58,7 +58,7 @@ impl Reader for Rows<'_> {
         let values: Vec<i32> = tokens.iter().map(|id| *id as i32).collect();
         let ids = TensorData::new(values, [tokens.len(), 1]);
         let ids = Tensor::<2, Int>::from_data(ids, &network.device());
-        let hidden = network.lm().extend(ids, &mut self.cache, &sight.hook());
+        let hidden = network.lm().extend(ids, &mut self.cache, sight);
         Ok(scores(network, hidden))
     }
 }

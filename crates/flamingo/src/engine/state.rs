@@ -104,8 +104,7 @@ impl State {
             let values: Vec<i32> = ids.iter().map(|id| *id as i32).collect();
             let len = values.len();
             let tensor = Tensor::<2, Int>::from_data(TensorData::new(values, [1, len]), &network.device());
-            let hidden =
-                lm.extend(tensor, &mut self.cache, &Sight::of_text(network, phi, &self.images).hook());
+            let hidden = lm.extend(tensor, &mut self.cache, &Sight::of_text(network, phi, &self.images));
             self.hidden = Some(hidden.narrow(1, len - 1, 1));
             self.ids.extend(ids);
             self.media_index.extend(phi);

@@ -13,8 +13,9 @@ use flamingo_weights::{Checkpoint, Format, LoadReport};
 
 use crate::dialect::{Dialect, Style};
 use crate::error::FlamingoError;
+use crate::hub::locate;
 use crate::model::Flamingo;
-use crate::published::{Loaded, OpenFlamingoFiles, load_idefics, load_open_flamingo};
+use crate::published::{Loaded, OpenFlamingoFiles, load_idefics, load_open_flamingo, parts_of};
 use folder::ModelFolder;
 use kind::Kind;
 
@@ -104,18 +105,15 @@ impl Flamingo {
 
 impl Pretrained {
     /// Opens a model of any kind that is known here: a run or model folder of this project, an IDEFICS, an OpenFlamingo
-    /// with its two other parts, a language model alone.
+    /// with its two other parts, a language model alone. A name that is no path is looked for on the hub; see
+    /// [`hub`](crate::hub).
     ///
     /// # Errors
     ///
     /// If there is no such model, a part of it is missing, or its files are damaged or do not fit each other.
     pub fn open(source: impl Into<ModelSource>, device: &Device) -> Result<Self, FlamingoError> {
-        let source = source.into();
-        let path = PathBuf::from(&source.model);
-        if !path.exists() {
-            let message = "there is no such file or folder".to_owned();
-            return Err(FlamingoError::Folder { path, message });
-        }
+        let source = source.into().released();
+        let path = locate(&source.model)?;
         if ModelFolder::is_at(&path) {
             source.is_whole()?;
             return Ok(ModelFolder::load(&path, device)?.into());
@@ -177,7 +175,7 @@ impl Pretrained {
                         .to_owned(),
             });
         };
-        let [lm, vision] = [Path::new(lm), Path::new(vision)];
+        let (lm, vision) = (&locate(lm)?, &locate(vision)?);
         let tokenizer = PretrainedTokenizer::find(lm)?;
         let base_vocab = tokenizer.as_ref().map(PretrainedTokenizer::vocab);
         let loaded = load_open_flamingo(OpenFlamingoFiles { checkpoint, lm, vision, base_vocab }, device)?;
@@ -209,6 +207,16 @@ impl From<ModelFolder> for Pretrained {
 }
 
 impl ModelSource {
+    /// With the other two parts of a released OpenFlamingo, where they are not named.
+    fn released(self) -> Self {
+        let Some(parts) = parts_of(&self.model) else { return self };
+        Self {
+            model: parts.checkpoint,
+            lm: self.lm.or(Some(parts.lm.to_owned())),
+            vision: self.vision.or(Some(parts.vision.to_owned())),
+        }
+    }
+
     /// An error if parts are named for a model that has all its parts.
     fn is_whole(&self) -> Result<(), FlamingoError> {
         if self.lm.is_none() && self.vision.is_none() {

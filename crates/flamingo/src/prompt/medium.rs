@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flamingo_core::PreprocessSpec;
+use flamingo_data::video::{self, FrameSampling};
 use flamingo_data::{DataError, ImageTransform};
 use flamingo_weights::Checkpoint;
 use image::RgbaImage;
@@ -74,6 +75,16 @@ impl Source {
             Self::Picture(picture) => Cow::Borrowed(picture),
         })
     }
+
+    fn clip(&self) -> Result<Vec<Cow<'_, RgbaImage>>, DataError> {
+        let sampling = FrameSampling::prompt();
+        let frames = match self {
+            Self::File(path) => video::frames(path, &sampling)?,
+            Self::Bytes(bytes) => video::frames_from_bytes(bytes, "a clip in the prompt", &sampling)?,
+            Self::Picture(picture) => return Ok(vec![Cow::Borrowed(picture)]),
+        };
+        Ok(frames.into_iter().map(Cow::Owned).collect())
+    }
 }
 
 impl Medium {
@@ -113,7 +124,7 @@ impl Medium {
                 Ok(Frames { count: 1, pixels: read_pixels(path, spec.size)? })
             }
             Self::Image(source) => Ok(prepared(&[source.picture()?], spec)),
-            Self::Video(source) => Ok(prepared(&[source.picture()?], spec)), // until the merge
+            Self::Video(source) => Ok(prepared(&source.clip()?, spec)),
         }
     }
 }

@@ -262,7 +262,7 @@ impl Run {
         contrastive: &ContrastiveModel,
         pretrained: &ModelFolder,
     ) -> Result<Report, FlamingoError> {
-        let evaluation = Evaluation::run(&self.config, &self.set, contrastive, pretrained, &self.device);
+        let evaluation = Evaluation::run(&self.config, &self.set, contrastive, pretrained, &self.device)?;
         let mut times = BTreeMap::new();
         for stage in Stage::ALL {
             times.insert(stage.name().to_owned(), read_json::<StageTime>(&self.finished_file(stage))?);
