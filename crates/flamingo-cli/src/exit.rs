@@ -18,6 +18,17 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// An error and its causes in one line; a cause that is told already is not told again.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.ends_with(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
+
 /// The code for an error that a verb returned.
 pub fn code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Usage>() {
