@@ -5,6 +5,8 @@
 - `gguf-tokenizer-*`: tokenizers without a model. Expected ids are in the file itself, as `test.texts` and `test.ids.N`:
   those of SentencePiece's own library, of `transformers`' Python (not Rust) GPT-2 tokenizer, and of SmolLM2's
   configuration of `tokenizers`.
+
+`test.part` and `test.reference` are what `part` and `reference` are in the other fixtures.
 """
 
 import json
@@ -18,7 +20,7 @@ from safetensors import safe_open
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Tokenizer
 
-from common import FIXTURES, SEEDS
+from common import FIXTURES, SEEDS, version
 
 TEXTS = [
     "Output: a photo of two grey cats, 1234 of them.",
@@ -52,7 +54,9 @@ LLAMA_NAMES = {
 }
 
 
-def write(writer: gguf.GGUFWriter, path: Path) -> None:
+def write(writer: gguf.GGUFWriter, path: Path, part: str, reference: str) -> None:
+    writer.add_string("test.part", part)
+    writer.add_string("test.reference", reference)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -92,10 +96,10 @@ def llama(seed: int) -> None:
         for theirs, published in LLAMA_NAMES.items():
             key = key.replace(theirs, published)
         writer.add_tensor(key, np.ascontiguousarray(value))
-    write(writer, path)
+    write(writer, path, "files: GGUF", f"{version('transformers')} LlamaForCausalLM, {version('gguf')}")
 
 
-def tokenizer_file(name: str, model: str, expected: list[list[int]], fill) -> None:
+def tokenizer_file(name: str, model: str, reference: str, expected: list[list[int]], fill) -> None:
     path = FIXTURES / f"gguf-tokenizer-{name}.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model(model)
@@ -105,7 +109,7 @@ def tokenizer_file(name: str, model: str, expected: list[list[int]], fill) -> No
         writer.add_uint32(f"test.length.{index}", len(ids))  # an empty array cannot be written
         if ids:
             writer.add_array(f"test.ids.{index}", ids)
-    write(writer, path)
+    write(writer, path, f"tokenizer: {name}", reference)
 
 
 def sentence_piece() -> None:
@@ -145,7 +149,8 @@ def sentence_piece() -> None:
 
     # After a user-defined symbol SentencePiece adds no space; the tokenizer.json of LLaMA does. The last text is left
     # to tokenizers that agree on it.
-    tokenizer_file("llama", "llama", [[processor.bos_id(), *processor.encode(text)] for text in TEXTS[:-1]], fill)
+    expected = [[processor.bos_id(), *processor.encode(text)] for text in TEXTS[:-1]]
+    tokenizer_file("llama", "llama", version("sentencepiece"), expected, fill)
 
 
 def byte_level(name: str, split_digits: bool) -> None:
@@ -163,14 +168,15 @@ def byte_level(name: str, split_digits: bool) -> None:
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in content["merges"]]
     tokens = sorted(content["vocab"], key=content["vocab"].get)
     if split_digits:
-        expected = [trained.encode(text).ids for text in TEXTS]
+        reference, expected = version("tokenizers"), [trained.encode(text).ids for text in TEXTS]
     else:
         with tempfile.TemporaryDirectory() as folder:
             vocab, merges_file = Path(folder, "vocab.json"), Path(folder, "merges.txt")
             vocab.write_text(json.dumps(content["vocab"]))
             merges_file.write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
-            reference = GPT2Tokenizer(str(vocab), str(merges_file), additional_special_tokens=["<|end|>"])
-        expected = [reference(text)["input_ids"] for text in TEXTS]
+            tokenizer = GPT2Tokenizer(str(vocab), str(merges_file), additional_special_tokens=["<|end|>"])
+        reference = f"{version('transformers')} GPT2Tokenizer"
+        expected = [tokenizer(text)["input_ids"] for text in TEXTS]
 
     def fill(writer):
         writer.add_tokenizer_pre("smollm" if split_digits else "gpt-2")
@@ -181,7 +187,7 @@ def byte_level(name: str, split_digits: bool) -> None:
         writer.add_bos_token_id(0)
         writer.add_eos_token_id(0)
 
-    tokenizer_file(name, "gpt2", expected, fill)
+    tokenizer_file(name, "gpt2", reference, expected, fill)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from timm.layers.padding import pad_same
 from timm.models import nfnet
 from timm.models.nfnet import NfCfg, NormFreeNet
 
-from common import SEEDS, generator, randomise, save, weighted_sum, weights
+from common import SEEDS, generator, randomise, save, version, weighted_sum, weights
 
 CONFIG = NfCfg(
     depths=(1, 2, 1, 1),
@@ -69,7 +69,8 @@ def generate(variant: str, seed: int) -> None:
         out = net.forward_features(image)
         weighted_sum(out).backward()
         tensors |= {f"in.{size}": image, f"out.{size}": out, f"grad.{size}": image.grad}
-    save(f"nfnet-{variant}-{seed}", tensors)
+    reference = f"{version('timm')} NormFreeNet{', constants of DeepMind' if variant == 'deepmind' else ''}"
+    save(f"nfnet-{variant}-{seed}", tensors, "vision: NFNet", reference)
 
 
 def count() -> None:
