@@ -5,6 +5,7 @@ pub mod convert;
 pub mod data;
 mod flamingo;
 pub mod inspect;
+pub mod parity;
 pub mod test;
 pub mod tidy;
 pub mod train;
