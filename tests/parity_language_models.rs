@@ -61,13 +61,14 @@ fn padded_rows_are_theirs(decoder: &Decoder, fixture: &Fixture, text: Tensor<2, 
 
 fn continuation_is_theirs(decoder: &Decoder, fixture: &Fixture, device: &Device) {
     let expected: Vec<i64> = ids(fixture, "out.greedy", device).into_data().iter::<i64>().collect();
-    let mut text = expected[..expected.len() - 20].to_vec();
+    let prompt = expected.len() - 20;
+    let mut text = expected[..prompt].to_vec();
     while text.len() < expected.len() {
         let so_far = Tensor::<1, Int>::from_data(text.as_slice(), device).unsqueeze();
         let best = decoder.forward(so_far, &NoHook).argmax(2).into_data().iter::<i64>().last();
         text.extend(best);
     }
-    fixture.assert_tokens("out.greedy", &text);
+    fixture.origin().assert_equal("out.greedy", &text[prompt..], &expected[prompt..]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn clips_statistics_are_open_clips() {
     let device = Device::flex();
     let pixels = TensorData::new(apply(PreprocessSpec::clip(SIZE), "landscape.png"), [3, SIZE, SIZE]);
     let pixels = Tensor::<3>::from_data(pixels, &device);
-    Fixture::load("preprocess-clip").assert_close("out.landscape", pixels, 1e-6);
+    Fixture::load("preprocess-clip").assert_close("out.normalised", pixels, 1e-6);
 }
 
 #[test]

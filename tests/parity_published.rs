@@ -119,7 +119,8 @@ fn continuation_is_theirs(
     let expected: Vec<i64> =
         fixture.tensor::<2>("out.greedy", &device).int().into_data().iter::<i64>().collect();
     let media = model.media(visual);
-    let mut text = expected[..expected.len() - 20].to_vec();
+    let prompt = expected.len() - 20;
+    let mut text = expected[..prompt].to_vec();
     while text.len() < expected.len() {
         let ids = Tensor::<1, Int>::from_data(text.as_slice(), &device).unsqueeze::<2>();
         let hidden = model.hidden_with(ids.clone(), &model.see(&media, &layout(&ids, image)));
@@ -129,7 +130,7 @@ fn continuation_is_theirs(
             (0..choices).filter(|id| *id != image as usize).max_by(|a, b| last[*a].total_cmp(&last[*b]));
         text.push(best.unwrap() as i64);
     }
-    fixture.assert_tokens("out.greedy", &text);
+    fixture.origin().assert_equal("out.greedy", &text[prompt..], &expected[prompt..]);
 }
 
 #[test]

@@ -137,4 +137,4 @@ if __name__ == "__main__":
     tensor = image_transform(SIZE, is_train=False)(landscape)
     # Of the sheets too.
     reference = ", ".join(map(version, ("pillow", "torchvision", "open_clip_torch", "timm")))
-    save("preprocess-clip", {"out.landscape": tensor}, "pictures", reference)
+    save("preprocess-clip", {"out.normalised": tensor}, "pictures", reference)

@@ -68,17 +68,6 @@ impl Fixture {
         self.origin.assert_inside(key, &compare::values(actual), values, shape, Bound::Scaled(tolerance));
     }
 
-    /// Asserts that `actual` are the whole numbers of the tensor `key`, whatever its shape: tokens.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such tensor, or they are others.
-    #[track_caller]
-    pub fn assert_tokens(&self, key: &str, actual: &[i64]) {
-        let expected: Vec<i64> = self.host(key).values.iter().map(|value| *value as i64).collect();
-        self.origin.assert_equal(key, actual, &expected);
-    }
-
     /// The tensor `key` on `device`, in the shape that the reference gave it.
     ///
     /// # Panics

@@ -71,26 +71,30 @@ fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 /// What a tensor of a fixture is, for people, behind its place among the others: `out.33.final` is `final`,
-/// `mid.block.1` one of the `gated blocks`.
+/// `mid.block.1` one of the `gated blocks`. What is not a tensor's name stays as it is.
 fn label(key: &str) -> (u8, String) {
-    let (kind, name) = match key.split_once('.') {
-        Some(("grad", _)) => return (2, "gradients".to_owned()),
-        Some((kind @ ("mid" | "out"), name)) => (kind, name),
-        _ => ("out", key),
+    let (place, name) = match key.split_once('.') {
+        Some(("mid", name)) => (1, name),
+        Some(("out", name)) => (2, name),
+        Some(("grad", _)) => return (3, "gradients".to_owned()),
+        _ => return (2, key.to_owned()),
     };
     let words = name.split(['.', '_']).map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    let text = match words.join(" ").as_str() {
-        "" => "output".to_owned(),
-        "latents" => "visual tokens".to_owned(),
-        "block" => "gated blocks".to_owned(),
-        "layer" => "layers".to_owned(),
-        "stage" => "stages".to_owned(),
-        "padded" => "logits, padded rows".to_owned(),
-        "greedy" => "tokens by greedy search".to_owned(),
-        other => other.to_owned(),
+    let (place, text) = match words.join(" ").as_str() {
+        "" => (place, "output"),
+        "embed" => (0, "embedded patches"),
+        "stem" => (0, "stem"),
+        "features" => (0, "features"),
+        "latents" => (0, "visual tokens"),
+        "block" => (place, "gated blocks"),
+        "layer" => (place, "layers"),
+        "stage" => (place, "stages"),
+        "padded" => (place, "logits, padded rows"),
+        "greedy" => (place, "tokens by greedy search"),
+        other => return (place, other.to_owned()),
     };
-    (u8::from(kind == "out"), text)
+    (place, text.to_owned())
 }
 
 impl fmt::Display for Table {
@@ -135,6 +139,7 @@ fn number(value: Option<f64>) -> String {
     match value {
         None => "NaN".to_owned(),
         Some(0.0) => "0".to_owned(),
+        Some(value) if value >= 0.1 => format!("{value:.1}"),
         Some(value) => format!("{value:.1e}"),
     }
 }
@@ -186,8 +191,9 @@ mod tests {
         );
         assert_eq!(text("out.all_previous"), "all previous");
         assert_eq!(text("mid.all_previous.attended"), "all previous attended");
-        assert_eq!(text("training checkpoint"), "training checkpoint");
-        assert!(label("mid.features") < label("out.logits") && label("out.logits") < label("grad.x"));
+        assert_eq!(text("pixels, in steps of 255"), "pixels, in steps of 255");
+        let order = ["mid.features", "mid.latents", "mid.block.0", "out.logits", "grad.x"];
+        assert!(order.is_sorted_by_key(|key| label(key)));
     }
 
     #[test]
