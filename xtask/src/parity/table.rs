@@ -124,7 +124,11 @@ impl fmt::Display for Row {
             None => write!(f, "{:>8} {:>8} {:>8} {:>5}", "equal", "", "equal", "")?,
             Some(Error { max_abs, max_rel, of_bound, bound, scaled }) => {
                 let bound = if scaled { format!("{bound:e}") } else { format!("<= {bound}") };
-                let used = of_bound.map_or("NaN".to_owned(), |share| format!("{:.0} %", 100.0 * share));
+                let used = match of_bound {
+                    None => "NaN".to_owned(),
+                    Some(share) if share >= 10.0 => ">10 x".to_owned(),
+                    Some(share) => format!("{:.0} %", 100.0 * share),
+                };
                 write!(f, "{:>8} {:>8} {bound:>8} {used:>5}", number(max_abs), number(max_rel))?;
             }
         }
@@ -216,10 +220,13 @@ mod tests {
         let table = Table::new(&[
             measurement("net-0", "out.a", Some((2e-5, 1e-5))),
             measurement("net-0", "out.b", Some((f64::NAN, 1e-5))),
+            measurement("net-0", "out.c", Some((1.0, 1e-5))),
             measurement("net-0", "out.b", Some((0.0, 1e-5))),
         ]);
         let text = table.to_string();
-        assert!(text.contains("200 %  FAILED at 1") && text.contains("NaN  FAILED at 1"), "{text}");
+        for expected in ["200 %  FAILED at 1", "NaN  FAILED at 1", ">10 x  FAILED at 1"] {
+            assert!(text.contains(expected), "{text}");
+        }
     }
 
     #[test]
