@@ -1,6 +1,11 @@
 //! Tests across crates, in one binary so that the model is linked once.
 
+mod cached;
+mod decoding;
+mod engine;
 mod full_size;
+mod hub;
+mod hub_server;
 mod invariants;
 mod parity_flamingo;
 mod parity_gguf;
@@ -8,6 +13,10 @@ mod parity_language_models;
 mod parity_lm;
 mod parity_preprocess;
 mod parity_published;
+mod parity_smollm2;
 mod parity_training;
+mod parity_video;
 mod parity_vision;
+mod published;
 mod run;
+mod score;

@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor};
 use flamingo::nn::{Act, NormConfig};
 use flamingo::resampler::{PerceiverResampler, ResamplerConfig};
-use flamingo::xattn::{GatedXattnBlock, GatedXattnConfig};
+use flamingo::xattn::{GatedXattnBlock, GatedXattnConfig, Sight};
 use flamingo::{MediaAttention, MediaLayout};
 use flamingo_testkit::{Fixture, weighted_sum};
 
@@ -108,21 +108,24 @@ fn check_xattn(seed: u32, mode: &str, attention: MediaAttention) {
     let block = xattn(&fixture, &device);
     let text = fixture.tensor::<3>("in.text", &device).require_grad();
     let media = fixture.tensor::<4>("in.media", &device).require_grad();
-    let layout = MediaLayout { index: fixture.tensor::<2>("in.media_index", &device).int() };
+    let index = fixture.tensor::<2>("in.media_index", &device);
+    let [batch, len] = index.dims();
+    let phi: Vec<u32> = index.into_data().iter::<u32>().collect();
+    let layout = MediaLayout::new(&phi, batch, len, &device);
     let sees = layout.index.clone().greater_elem(0).float().unsqueeze_dim::<3>(2);
     let compared = match attention {
         MediaAttention::Preceding => sees.ones_like(),
         MediaAttention::AllPrevious => sees.clone(),
     };
-    let blocked = layout.blocked(attention, 3, LATENTS);
     let kv = block.media_kv(media.clone());
+    let sight = Sight::new(&layout, attention, kv.dims());
     let check = |key: &str, actual: Tensor<3>| {
         let expected = fixture.tensor::<3>(key, &device) * compared.clone();
         fixture.origin().assert_close(key, actual * compared.clone(), expected, 1e-5);
     };
 
-    check(&format!("mid.{mode}.attended"), block.attend(text.clone(), &kv, &blocked));
-    let out = block.forward(text.clone(), &kv, &blocked);
+    check(&format!("mid.{mode}.attended"), block.attend(text.clone(), &kv, &sight));
+    let out = block.forward(text.clone(), &kv, &sight);
     check(&format!("out.{mode}"), out.clone());
 
     let gradients = weighted_sum(out * sees).backward();

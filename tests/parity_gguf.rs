@@ -20,20 +20,21 @@ fn origin(name: &str, checkpoint: &Checkpoint) -> Origin {
 #[test]
 fn llama_is_the_model_that_it_was_converted_from() {
     let device = Device::flex();
-    for seed in 0..2 {
-        let name = format!("gguf-llama-{seed}");
-        let (model, checkpoint) = LanguageModel::open(path(&name)).unwrap();
-        let origin = origin(&name, &checkpoint);
+    // With plain wavelengths, all scaled alike, and scaled by factors of their own.
+    for (name, seed) in [("llama", 0), ("llama", 1), ("llama-linear", 0), ("llama-3", 0)] {
+        let file = format!("gguf-{name}-{seed}");
+        let (model, checkpoint) = LanguageModel::open(path(&file)).unwrap();
+        let origin = origin(&file, &checkpoint);
         assert_eq!((model.family.name, model.tokens.bos), ("llama", Some(1)));
         let (decoder, report) = model.load(checkpoint, &device).unwrap();
         assert!(report.is_complete(), "{report}");
-        let fixture = Fixture::load(&format!("lm-llama-{seed}"));
+        let fixture = Fixture::load(&format!("lm-{name}-{seed}"));
         let logits = decoder.forward(fixture.tensor::<2>("in.ids", &device).int(), &NoHook);
         origin.assert_close("out.logits", logits, fixture.tensor("out.logits", &device), 5e-6);
     }
 }
 
-fn check_tokenizer(name: &str) {
+fn check_tokenizer(name: &str) -> PretrainedTokenizer {
     let file = format!("gguf-tokenizer-{name}");
     let checkpoint = Checkpoint::open(path(&file)).unwrap();
     let origin = origin(&file, &checkpoint);
@@ -56,6 +57,7 @@ fn check_tokenizer(name: &str) {
         checked += 1;
     }
     assert!(checked >= 6, "{checked} texts");
+    tokenizer
 }
 
 #[test]
@@ -71,4 +73,22 @@ fn byte_level_is_transformers_gpt2() {
 #[test]
 fn byte_level_with_single_digits_is_smollms() {
     check_tokenizer("smollm");
+}
+
+/// Words that no merges lead to, BOS in front without being asked for.
+#[test]
+fn byte_level_with_llama_3s_expression_is_transformers() {
+    check_tokenizer("llama-3");
+}
+
+/// A letter and its accent become one.
+#[test]
+fn byte_level_with_qwen_2s_expression_is_transformers() {
+    let tokenizer = check_tokenizer("qwen-2");
+    assert_eq!(tokenizer.encode("cafe\u{301}").unwrap(), tokenizer.encode("caf\u{e9}").unwrap());
+}
+
+#[test]
+fn byte_level_with_gpt_4os_expression_is_tiktokens() {
+    check_tokenizer("gpt-4o");
 }

@@ -82,6 +82,16 @@ fn llama_with_own_head_and_biases() {
 }
 
 #[test]
+fn llama_with_stretched_wavelengths() {
+    check("llama-linear");
+}
+
+#[test]
+fn llama_3_with_long_wavelengths_stretched() {
+    check("llama-3");
+}
+
+#[test]
 fn mpt() {
     check("mpt");
 }

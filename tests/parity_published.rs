@@ -2,7 +2,7 @@
 //! the programs that they come from.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor};
 use flamingo::core::media::{TextTie, media_index};
@@ -10,45 +10,11 @@ use flamingo::lm::LayerHook;
 use flamingo::published::{Loaded, OpenFlamingoFiles, load_idefics, load_open_flamingo};
 use flamingo::{Flamingo, MediaLayout, Seen};
 use flamingo_testkit::Fixture;
-use flamingo_weights::Checkpoint;
+
+use crate::published::{BASE_VOCAB, Published};
 
 /// Asked for are 1e-4 in the logits.
 const TOLERANCE: f32 = 1e-5;
-
-/// Tokens of the tiny OpenFlamingos' tokenizer; `<|endofchunk|>`, `<image>` and `<PAD>` follow.
-const BASE_VOCAB: usize = 17;
-
-/// A fixture's checkpoints, as files of a folder.
-struct Published {
-    fixture: Fixture,
-    checkpoint: Checkpoint,
-    folder: tempfile::TempDir,
-}
-
-impl Published {
-    fn new(name: &str) -> Self {
-        let path = format!("{}/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
-        Self {
-            fixture: Fixture::load(name),
-            checkpoint: Checkpoint::open(path).unwrap(),
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// The tensors below `prefix` as a safetensors file in a folder of their own.
-    fn folder_of(&self, prefix: &str) -> PathBuf {
-        let folder = self.folder.path().join(prefix.replace('.', "-"));
-        std::fs::create_dir_all(&folder).unwrap();
-        let part =
-            self.checkpoint.clone().rename(|name| name.strip_prefix(prefix).map(str::to_owned)).unwrap();
-        part.save_safetensors(folder.join("model.safetensors"), None).unwrap();
-        folder
-    }
-
-    fn description(&self, key: &str) -> &str {
-        self.checkpoint.metadata()[key].as_str().unwrap()
-    }
-}
 
 /// Keeps what leaves each gated block.
 struct Spy<'a> {
@@ -137,8 +103,7 @@ fn continuation_is_theirs(
 fn idefics_is_transformers_idefics() {
     for seed in 0..2 {
         let published = Published::new(&format!("idefics-{seed}"));
-        let folder = published.folder_of("weights.");
-        std::fs::write(folder.join("config.json"), published.description("config.json")).unwrap();
+        let folder = published.idefics_folder();
         let device = Device::flex();
         let loaded = load_idefics(&folder, &device).unwrap();
         assert!(loaded.reports.iter().all(|report| report.is_complete()), "{:?}", loaded.reports);
@@ -148,16 +113,9 @@ fn idefics_is_transformers_idefics() {
 }
 
 fn open_flamingo(published: &Published, base_vocab: usize) -> Result<Loaded, flamingo::FlamingoError> {
-    let [checkpoint, lm, vision] =
-        ["flamingo", "lm", "vision"].map(|part| published.folder_of(&format!("weights.{part}.")));
-    std::fs::write(lm.join("config.json"), published.description("config.json")).unwrap();
-    let clip = r#"{
-        "model_type": "clip_vision_model", "hidden_size": 8, "image_size": 8, "patch_size": 4,
-        "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "hidden_act": "quick_gelu"
-    }"#;
-    std::fs::write(vision.join("config.json"), clip).unwrap();
-    let checkpoint: &Path = &checkpoint.join("model.safetensors");
-    let files = OpenFlamingoFiles { checkpoint, lm: &lm, vision: &vision, base_vocab };
+    let [checkpoint, lm, vision] = published.open_flamingo_parts();
+    let [checkpoint, lm, vision] = [&checkpoint, &lm, &vision].map(PathBuf::as_path);
+    let files = OpenFlamingoFiles { checkpoint, lm, vision, base_vocab: Some(base_vocab) };
     load_open_flamingo(files, &Device::flex())
 }
 

@@ -182,11 +182,10 @@ fn efficientnet_is_timms_and_the_packages() {
         expansion,
     };
     let stages = [[16, 1, 3, 1, 1], [8, 2, 3, 2, 3], [16, 2, 5, 2, 3]].map(stage);
-    for name in ["timm", "package"]
-        .into_iter()
-        .flat_map(|name| [0, 1].map(|seed| format!("efficientnet-{name}-{seed}")))
-    {
+    for (kind, seed) in [("timm", 0), ("timm", 1), ("package", 0), ("package", 1)] {
+        let name = format!("efficientnet-{kind}-{seed}");
         let fixture = Fixture::load(&name);
+        let given = Fixture::load(&format!("efficientnet-timm-{seed}"));
         for (tap, output) in [(FeatureTap::Stages, "stages"), (FeatureTap::Final, "final")] {
             let config = EfficientNetConfig {
                 stem_width: 8,
@@ -199,7 +198,7 @@ fn efficientnet_is_timms_and_the_packages() {
             for size in [33, 40] {
                 let key = format!("out.{size}.{output}");
                 let dims = fixture.tensor::<4>(&key, &device).dims();
-                let features = net.features(fixture.tensor::<4>(&format!("in.{size}"), &device));
+                let features = net.features(given.tensor::<4>(&format!("in.{size}"), &device));
                 assert_eq!(features.dims()[1], config.n_positions(size));
                 fixture.assert_close(&key, as_grid(features, dims), 2e-5);
             }

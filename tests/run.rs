@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use flamingo::generate::GenerateOptions;
 use flamingo::run::{RunConfig, RunEnd, RunRequest, train};
 use flamingo::stages::Stage;
 use flamingo::train::{Existing, JsonlSink, MetricRecord};
-use flamingo::{Pretrained, caption_files};
+use flamingo::{Engine, Medium, Pretrained, Source};
 
 fn request(folder: &Path) -> RunRequest {
     let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("datasets");
@@ -106,18 +107,22 @@ fn the_report_has_what_it_promises(folder: &Path) {
 
 fn a_saved_model_captions_files(folder: &Path) {
     let device = Device::flex();
-    let pretrained = Pretrained::load(folder, &device).unwrap();
+    let mut engine = Engine::new(Pretrained::open(folder.to_str().unwrap(), &device).unwrap());
+    let mut captions = |files: &[&Path]| {
+        let media = files.iter().map(|file| Medium::Image(Source::File(file.to_path_buf())));
+        engine.captions(&media.collect::<Vec<_>>(), &[], &GenerateOptions::default())
+    };
     let picture: PathBuf = folder.join("picture.png");
     image::RgbaImage::from_fn(40, 30, |x, y| image::Rgba([x as u8 * 6, y as u8 * 8, 90, 255]))
         .save(&picture)
         .unwrap();
-    let twice = caption_files(&pretrained, &[&picture, &picture], &device).unwrap();
+    let twice = captions(&[&picture, &picture]).unwrap();
     assert_eq!(twice.len(), 2);
     assert_eq!(twice[0].text, twice[1].text);
     assert!(twice[0].logprob < 0.0);
 
     let text = folder.join("text.png");
     std::fs::write(&text, "no picture").unwrap();
-    let error = caption_files(&pretrained, &[&text], &device).unwrap_err().to_string();
+    let error = captions(&[&text]).unwrap_err().to_string();
     assert!(error.contains("text.png"), "{error}");
 }

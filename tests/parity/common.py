@@ -2,7 +2,8 @@
 
 A fixture holds `weights.<key of the reference>`, `in.<name>`, `mid.<name>`, `out.<name>` and `grad.<name>`, all f32
 (token ids too: they are small integers). Its metadata say what it is about: `part` is the part of this project, as
-`group: name`, `reference` the program and version that computed the numbers. `cargo xtask parity` prints both.
+`group: name`, `reference` the program and version that computed the numbers. `cargo xtask parity` prints both. In GGUF
+files they are `test.part` and `test.reference`, in files of JSON they stand beside the rest.
 """
 
 import json
@@ -69,6 +70,26 @@ def save_as_is(name: str, tensors: dict[str, torch.Tensor], part: str, reference
     metadata |= {"part": part, "reference": reference}
     path.write_bytes(in_order(safetensors.torch.save(plain, metadata)))
     print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, {len(plain)} tensors")
+
+
+def add_texts(writer, texts: list[str], ids: list[list[int]]) -> None:
+    """Texts into a GGUF file that holds a tokenizer, and the expected ids of the first of them."""
+    writer.add_array("test.texts", texts)
+    for index, expected in enumerate(ids):
+        writer.add_uint32(f"test.length.{index}", len(expected))  # an empty array cannot be written
+        if expected:
+            writer.add_array(f"test.ids.{index}", expected)
+
+
+def save_gguf(writer, path: Path, part: str, reference: str) -> None:
+    """A fixture by `gguf.GGUFWriter`."""
+    writer.add_string("test.part", part)
+    writer.add_string("test.reference", reference)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
 
 
 def in_order(file: bytes) -> bytes:

@@ -1,12 +1,10 @@
 """Small GGUF files, written by llama.cpp's own Python package, with what other programs make of them.
 
-- `gguf-llama-*`: the model of `lm-llama-*` (see `language_models.py`, which must have run), with query and key rows in
-  the order of llama.cpp's converter.
+- `gguf-llama-*`: the models of `lm-llama-*` (see `language_models.py` and `llama_3.py`, which must have run), with
+  query and key rows in the order of llama.cpp's converter, and with scaled positions as it writes them.
 - `gguf-tokenizer-*`: tokenizers without a model. Expected ids are in the file itself, as `test.texts` and `test.ids.N`:
   those of SentencePiece's own library, of `transformers`' Python (not Rust) GPT-2 tokenizer, and of SmolLM2's
   configuration of `tokenizers`.
-
-`test.part` and `test.reference` are what `part` and `reference` are in the other fixtures.
 """
 
 import json
@@ -20,7 +18,7 @@ from safetensors import safe_open
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Tokenizer
 
-from common import FIXTURES, SEEDS, version
+from common import FIXTURES, SEEDS, add_texts, save_gguf, version
 
 TEXTS = [
     "Output: a photo of two grey cats, 1234 of them.",
@@ -40,6 +38,7 @@ CORPUS = [
 
 LLAMA_NAMES = {
     "model.embed_tokens": "token_embd",
+    "lm_head": "output",
     "model.norm": "output_norm",
     "model.layers": "blk",
     "self_attn.q_proj": "attn_q",
@@ -54,27 +53,35 @@ LLAMA_NAMES = {
 }
 
 
-def write(writer: gguf.GGUFWriter, path: Path, part: str, reference: str) -> None:
-    writer.add_string("test.part", part)
-    writer.add_string("test.reference", reference)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
-
-
 def permuted(rows: np.ndarray, heads: int) -> np.ndarray:
     """Rows of each head from (half, pair) to (pair, half), as llama.cpp's `convert_hf_to_gguf.py` orders them."""
     halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
     return halves.swapaxes(1, 2).reshape(rows.shape)
 
 
-def llama(seed: int) -> None:
-    with safe_open(FIXTURES / f"lm-llama-{seed}.safetensors", "np") as file:
-        config = json.loads(file.metadata()["config.json"])
+def factors(config: dict, scaling: dict) -> np.ndarray:
+    """How much longer each wavelength is than without scaling, as llama.cpp's converter computes it for Llama 3.1."""
+    width = config["hidden_size"] // config["num_attention_heads"]
+    found = []
+    for i in range(0, width, 2):
+        length = 2 * np.pi * config["rope_theta"] ** (i / width)
+        low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+        times = scaling["original_max_position_embeddings"] / length
+        if times > high:
+            found.append(1.0)
+        elif times < low:
+            found.append(scaling["factor"])
+        else:
+            smooth = (times - low) / (high - low)
+            found.append(1 / ((1 - smooth) / scaling["factor"] + smooth))
+    return np.array(found, dtype=np.float32)
+
+
+def llama(name: str, seed: int) -> None:
+    with safe_open(FIXTURES / f"lm-{name}-{seed}.safetensors", "np") as file:
+        config, reference = json.loads(file.metadata()["config.json"]), file.metadata()["reference"]
         tensors = {key.removeprefix("weights."): file.get_tensor(key) for key in file.keys() if key.startswith("weights.")}
-    path = FIXTURES / f"gguf-llama-{seed}.gguf"
+    path = FIXTURES / f"gguf-{name}-{seed}.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
@@ -85,6 +92,12 @@ def llama(seed: int) -> None:
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_theta"])
     writer.add_rope_dimension_count(config["hidden_size"] // config["num_attention_heads"])
+    scaling = config["rope_scaling"] or {}
+    if scaling.get("type") == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(scaling["factor"])
+    if scaling.get("rope_type") == "llama3":
+        writer.add_tensor("rope_freqs.weight", factors(config, scaling))
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list([f"t{i}" for i in range(config["vocab_size"])])
     writer.add_bos_token_id(1)
@@ -96,7 +109,7 @@ def llama(seed: int) -> None:
         for theirs, published in LLAMA_NAMES.items():
             key = key.replace(theirs, published)
         writer.add_tensor(key, np.ascontiguousarray(value))
-    write(writer, path, "files: GGUF", f"{version('transformers')} LlamaForCausalLM, {version('gguf')}")
+    save_gguf(writer, path, "files: GGUF", f"{reference}, {version('gguf')}")
 
 
 def tokenizer_file(name: str, model: str, reference: str, expected: list[list[int]], fill) -> None:
@@ -104,12 +117,8 @@ def tokenizer_file(name: str, model: str, reference: str, expected: list[list[in
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model(model)
     fill(writer)
-    writer.add_array("test.texts", TEXTS)
-    for index, ids in enumerate(expected):
-        writer.add_uint32(f"test.length.{index}", len(ids))  # an empty array cannot be written
-        if ids:
-            writer.add_array(f"test.ids.{index}", ids)
-    write(writer, path, f"tokenizer: {name}", reference)
+    add_texts(writer, TEXTS, expected)
+    save_gguf(writer, path, f"tokenizer: {name}", reference)
 
 
 def sentence_piece() -> None:
@@ -192,7 +201,9 @@ def byte_level(name: str, split_digits: bool) -> None:
 
 if __name__ == "__main__":
     for seed in SEEDS:
-        llama(seed)
+        llama("llama", seed)
+    llama("llama-linear", 0)
+    llama("llama-3", 0)
     sentence_piece()
     byte_level("gpt2", split_digits=False)
     byte_level("smollm", split_digits=True)

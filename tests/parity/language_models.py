@@ -46,16 +46,15 @@ class WithQkNorm(nn.Module):
 
 
 def llama(**kwargs):
-    config = LlamaConfig(
-        vocab_size=VOCAB,
-        hidden_size=D,
-        intermediate_size=24,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        max_position_embeddings=32,
-        **kwargs,
-    )
-    return LlamaForCausalLM(config)
+    sizes = {
+        "vocab_size": VOCAB,
+        "hidden_size": D,
+        "intermediate_size": 24,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "max_position_embeddings": 32,
+    }
+    return LlamaForCausalLM(LlamaConfig(**sizes | kwargs))
 
 
 def mpt():
@@ -134,6 +133,7 @@ MOSAIC_NAMES = {
 FAMILIES = {
     "llama": lambda: llama(num_key_value_heads=2, rms_norm_eps=1e-5, rope_theta=100000.0, tie_word_embeddings=True),
     "llama-untied": lambda: llama(attention_bias=True),
+    "llama-linear": lambda: llama(num_hidden_layers=1, rope_scaling={"type": "linear", "factor": 4.0}),
     "mpt": mpt,
     "mosaic-gpt": mosaic_gpt,
     "pythia": lambda: gpt_neox(rotary_pct=0.25, use_parallel_residual=True),

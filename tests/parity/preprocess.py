@@ -7,6 +7,8 @@ For each picture a sheet of four 24x24 images side by side:
 3. IDEFICS: laid on white, then squashed (bicubic);
 4. Flamingo: laid on white, longest side by timm's `ResizeKeepRatio`, padded by timm's `CenterCropOrPad`.
 
+For some JPEGs also their pixels as PIL, that is libjpeg-turbo, decodes them.
+
 Where PIL's own reading is not what anybody wants, the sheet says what we want: upright by the EXIF orientation, the
 upper eight bits of sixteen-bit grey (PIL clips it to white), the colours of a palette (PIL resizes palettes by the
 nearest neighbour) and of inks (left to itself PIL resizes the inks and makes colours of them afterwards).
@@ -27,6 +29,7 @@ FOLDER = FIXTURES / "preprocess"
 SIZE = 24
 IMAGENET_MEAN = (124, 116, 104)
 WHITE = (255, 255, 255)
+DECODED = ("squares.jpg", "halves.jpg", "cmyk-halves.jpg")
 
 
 def scene(width: int, height: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -75,6 +78,8 @@ def pictures() -> dict[str, bytes]:
     faded[..., 3] = np.clip(255 - 12 * np.abs(ring - 12), 0, 255)
     hole = np.where((ring > 8)[..., None], bytes8(scene(45, 38, 3)), 0)
     palette = Image.fromarray(hole.astype(np.uint8), "RGB").quantize(31)
+    colours = np.random.default_rng(1).choice([0, 255], (6, 9, 3)).astype(np.uint8)
+    squares = Image.fromarray(colours.repeat(7, axis=0).repeat(5, axis=1))
     turned = Image.Exif()
     turned[0x0112] = 6
     return {
@@ -91,6 +96,10 @@ def pictures() -> dict[str, bytes]:
         "palette.png": encoded(palette, "PNG"),
         "photo.jpg": encoded(plain(66, 43, 3, "RGB"), "JPEG", quality=95),
         "cmyk.jpg": encoded(plain(51, 39, 4, "CMYK"), "JPEG", quality=95),
+        "cmyk-halves.jpg": encoded(plain(51, 39, 4, "CMYK"), "JPEG", quality=90, subsampling=2),
+        "squares.jpg": encoded(squares, "JPEG", quality=75, subsampling=2),
+        "halves.jpg": encoded(plain(39, 57, 3, "RGB"), "JPEG", quality=85, subsampling=1, progressive=True),
+        "grey.jpg": encoded(plain(33, 29, 1, "L"), "JPEG", quality=60),
         "turned.jpg": encoded(plain(47, 30, 3, "RGB"), "JPEG", quality=95, subsampling=0, exif=turned),
     }
 
@@ -132,7 +141,10 @@ if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for name, data in pictures().items():
         (FOLDER / name).write_bytes(data)
-        sheet(opened(data)).save(FOLDER / f"{name.replace('.', '-')}.sheet.png")
+        stem = name.replace(".", "-")
+        sheet(opened(data)).save(FOLDER / f"{stem}.sheet.png")
+        if name in DECODED:
+            opened(data).convert("RGB").save(FOLDER / f"{stem}.decoded.png")
     landscape = opened((FOLDER / "landscape.png").read_bytes())
     tensor = image_transform(SIZE, is_train=False)(landscape)
     # Of the sheets too.

@@ -30,6 +30,9 @@ enum Verb {
     /// Build and run `flamingo caption`: one caption for each image
     #[command(disable_help_flag = true)]
     Caption(PassThrough),
+    /// Build and run `flamingo score`: the log-probability of every token of a prompt
+    #[command(disable_help_flag = true)]
+    Score(PassThrough),
     /// Build and run `flamingo inspect`: a model's parts and parameter counts, or what a checkpoint holds
     #[command(disable_help_flag = true)]
     Inspect(PassThrough),
@@ -43,7 +46,7 @@ enum Verb {
     Parity(verbs::parity::Args),
     /// Check the rules that the compiler does not
     Tidy,
-    /// Rebuild or check the bundled datasets
+    /// Rebuild or check the bundled datasets, fetch small weights
     Data(verbs::data::Args),
 }
 
@@ -56,10 +59,11 @@ struct PassThrough {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
-        Verb::Train(PassThrough { args }) => verbs::train::run(args),
-        Verb::Caption(PassThrough { args }) => verbs::caption::run(args),
-        Verb::Inspect(PassThrough { args }) => verbs::inspect::run(args),
-        Verb::Convert(PassThrough { args }) => verbs::convert::run(args),
+        Verb::Train(PassThrough { args }) => verbs::flamingo::run("train", args),
+        Verb::Caption(PassThrough { args }) => verbs::flamingo::run("caption", args),
+        Verb::Score(PassThrough { args }) => verbs::flamingo::run("score", args),
+        Verb::Inspect(PassThrough { args }) => verbs::flamingo::run("inspect", args),
+        Verb::Convert(PassThrough { args }) => verbs::flamingo::run("convert", args),
         Verb::Test(PassThrough { args }) => verbs::test::run(args),
         Verb::Parity(args) => verbs::parity::run(args),
         Verb::Tidy => verbs::tidy::run(),

@@ -19,6 +19,7 @@ struct Cli {
 enum Verb {
     Train(verbs::train::Args),
     Caption(verbs::caption::Args),
+    Score(verbs::score::Args),
     Inspect(verbs::inspect::Args),
     Convert(verbs::convert::Args),
 }
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
     let result = match Cli::parse().verb {
         Verb::Train(args) => verbs::train::run(&args),
         Verb::Caption(args) => verbs::caption::run(&args),
+        Verb::Score(args) => verbs::score::run(&args),
         Verb::Inspect(args) => verbs::inspect::run(&args),
         Verb::Convert(args) => verbs::convert::run(&args),
     };

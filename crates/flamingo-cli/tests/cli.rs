@@ -43,6 +43,11 @@ fn an_unknown_preset_names_the_nearest() {
 }
 
 #[test]
+fn what_exists_is_not_overwritten() {
+    fails(&["convert", "some.gguf", "."], 2, &["exists already", "--force"]);
+}
+
+#[test]
 fn a_device_that_is_not_there_says_how_to_add_it() {
     fails(&["train", "--device", "rocm"], 2, &["no rocm backend", "--features flamingo-cli/rocm"]);
     fails(&["train", "--device", "gpu"], 2, &["unknown device \"gpu\""]);

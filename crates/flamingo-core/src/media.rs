@@ -1,5 +1,7 @@
 //! Which text position sees which image: the paper's function phi (section 2.3, appendix A.1.3).
 
+use std::sync::Arc;
+
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,8 @@ pub fn media_index(ids: &[u32], image_token: u32, tie: TextTie) -> Vec<u32> {
 pub struct MediaLayout {
     /// `[B, L]`: 1-based index of each position's image, 0 for none.
     pub index: Tensor<2, Int>,
+    /// The same on the host, row-major: where attention is planned, nothing is read back from the device.
+    phi: Arc<[u32]>,
 }
 
 impl MediaLayout {
@@ -62,7 +66,12 @@ impl MediaLayout {
     /// If `index.len() != batch * len`.
     pub fn new(index: &[u32], batch: usize, len: usize, device: &Device) -> Self {
         let values: Vec<i32> = index.iter().map(|phi| *phi as i32).collect();
-        Self { index: Tensor::from_data(TensorData::new(values, [batch, len]), device) }
+        Self { index: Tensor::from_data(TensorData::new(values, [batch, len]), device), phi: index.into() }
+    }
+
+    /// Host values, row-major `[B, L]`.
+    pub fn phi(&self) -> &[u32] {
+        &self.phi
     }
 
     /// The attention mask of a cross-attention over `media` images of `latents` tokens each.

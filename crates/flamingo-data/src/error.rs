@@ -47,6 +47,50 @@ pub enum DataError {
         /// What the decoder says.
         reason: String,
     },
+    /// A file has no pictures that could be the frames of a clip.
+    #[error("{name} is not a usable video: {reason}")]
+    NotAVideo {
+        /// The file.
+        name: String,
+        /// What it is instead.
+        reason: String,
+    },
+    /// A video needs a program that is not there.
+    #[error(
+        "{name} is no GIF, WebP, PNG or JPEG, and other videos are read by the program `{program}`, which was not found: \
+         install ffmpeg (`apt install ffmpeg`, `dnf install ffmpeg-free`, `brew install ffmpeg`, `winget install ffmpeg`), \
+         and see that `{program}` is on the PATH"
+    )]
+    MissingProgram {
+        /// The file.
+        name: String,
+        /// The program.
+        program: &'static str,
+    },
+    /// A program that reads videos failed, or hung.
+    #[error("{name}: `{program}` {what}")]
+    VideoProgram {
+        /// The file.
+        name: String,
+        /// The program.
+        program: &'static str,
+        /// What happened, and the program's last words.
+        what: String,
+    },
+    /// The frames of a clip would take too much memory or time.
+    #[error("{name} is too large: {what}; take fewer frames, or scale the clip down first")]
+    ClipTooLarge {
+        /// The file.
+        name: String,
+        /// How large it is, and how large it may be.
+        what: String,
+    },
+    /// A choice of frames that cannot be made.
+    #[error("frames of a video: {what}")]
+    FrameSampling {
+        /// What is wrong, and what was expected.
+        what: String,
+    },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -1,11 +1,14 @@
 //! Image bytes to RGBA pixels, with limits that keep a hostile file from taking all memory.
 
+use std::fmt::Display;
 use std::io::Cursor;
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Limits, Pixel, RgbaImage};
 
 use crate::DataError;
+use crate::jpeg::{self, Jpeg};
 
 /// The most pixels an image may have (64 megapixels: 256 MiB when decoded).
 pub const MAX_PIXELS: u64 = 64 << 20;
@@ -18,36 +21,58 @@ const MAX_DECODER_BYTES: u64 = 512 << 20;
 
 /// Decodes a JPEG, PNG, WebP or GIF (its first frame) and turns it upright as its EXIF data says.
 ///
-/// `name` is what errors call the image. The format is told by the contents, never by the name.
+/// `name` is what errors call the image. The format is told by the contents, never by the name. JPEG is decoded bit for
+/// bit as by libjpeg-turbo, except CMYK with black at less than full size.
 ///
 /// # Errors
 ///
 /// [`DataError::NotAnImage`] on any other bytes, and on images over [`MAX_PIXELS`] or [`MAX_SIDE`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<RgbaImage, DataError> {
-    let unusable = |reason: String| DataError::NotAnImage { name: name.to_owned(), reason };
-    if bytes.is_empty() {
-        return Err(unusable("it is empty".to_owned()));
-    }
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| unusable(error.to_string()))?;
+    let decoded = match bytes.is_empty() {
+        true => Err("it is empty".to_owned()),
+        false => upright(bytes),
+    };
+    decoded.map_err(|reason| DataError::NotAnImage { name: name.to_owned(), reason })
+}
+
+fn upright(bytes: &[u8]) -> Result<RgbaImage, String> {
+    let jpeg = if jpeg::is_jpeg(bytes) { Jpeg::open(bytes)? } else { None };
+    let (mut picture, orientation) = match jpeg {
+        Some(jpeg) => {
+            check_size(jpeg.dimensions())?;
+            (DynamicImage::ImageRgba8(jpeg.decode()?), jpeg.orientation())
+        }
+        None => other_formats(bytes)?,
+    };
+    picture.apply_orientation(orientation);
+    Ok(eight_bits(picture).into_rgba8())
+}
+
+/// The picture as stored, and how it must be turned.
+fn other_formats(bytes: &[u8]) -> Result<(DynamicImage, Orientation), String> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(text)?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     reader.limits(limits);
-
-    let mut decoder = reader.into_decoder().map_err(|error| unusable(error.to_string()))?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(unusable(format!("{width}x{height} is more than {MAX_PIXELS} pixels")));
-    }
-    if width.max(height) > MAX_SIDE {
-        return Err(unusable(format!("{width}x{height} has a side of more than {MAX_SIDE} pixels")));
-    }
+    let mut decoder = reader.into_decoder().map_err(text)?;
+    check_size(decoder.dimensions())?;
     // An unreadable orientation tag costs the orientation only, as in every viewer.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| unusable(error.to_string()))?;
-    picture.apply_orientation(orientation);
-    Ok(eight_bits(picture).into_rgba8())
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((DynamicImage::from_decoder(decoder).map_err(text)?, orientation))
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+fn check_size((width, height): (u32, u32)) -> Result<(), String> {
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!("{width}x{height} is more than {MAX_PIXELS} pixels"));
+    }
+    match width.max(height) > MAX_SIDE {
+        true => Err(format!("{width}x{height} has a side of more than {MAX_SIDE} pixels")),
+        false => Ok(()),
+    }
 }
 
 /// Keeps the upper eight of sixteen bits a channel, as PIL does; the conversions of `image` would round.

@@ -4,6 +4,8 @@
 //! .tar.gz ─ShardReader─▶ Record ─ConceptSet─▶ named pictures ─PageComposer─▶ Document ─sequence─▶ Sequence ┐
 //!                                                   │                                  TextTokenizer      ├─collate─▶ HostBatch
 //!                                                   └───────────── ImageTransform ─▶ [3, I, I] ───────────┘
+//!
+//! clip ─video::frames─▶ pictures in time order ─ImageTransform─▶ [F, 3, I, I]
 //! ```
 //!
 //! Nothing here knows a device or a tensor. Every random decision draws from the generator that the caller passes,
@@ -39,8 +41,10 @@ pub mod pretrained;
 pub mod sequence;
 pub mod tokenizer;
 pub mod transform;
+pub mod video;
 pub mod webdataset;
 
+mod jpeg;
 mod resample;
 mod wording;
 

@@ -125,6 +125,11 @@ impl TextTokenizer {
         self.inner.decode(ids, true).expect("checked: a byte-level decoder accepts every token")
     }
 
+    /// The token of an id, as the vocabulary has it: a space is `Ġ`.
+    pub fn piece(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// The ids of the special tokens.
     pub fn special(&self) -> SpecialTokens {
         self.special

@@ -5,10 +5,12 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::activation::softmax;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, module::attention};
 use flamingo_nn::{Norm, merge_heads, split_heads};
 
+use crate::cache::LayerCache;
 use crate::config::DecoderConfig;
 use crate::positions::relative::Relative;
 use crate::positions::{Pass, Positions};
@@ -65,26 +67,103 @@ impl SelfAttention {
     ///
     /// x `[B, L, D]` to `[B, L, D]`; the pass is one over L tokens.
     pub fn forward(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
+        let (query, key, value) = self.project(x, pass);
+        let distances =
+            self.relative().zip(pass.distances.clone()).map(|(relative, all)| relative.project(all));
+        let (query, bias) = self.place(query, distances, pass);
+        self.output.forward(merge_heads(self.mix(query, key, value, bias, pass)))
+    }
+
+    /// [`SelfAttention::forward`] of the tokens behind those in `cache`, which then holds them too.
+    pub(crate) fn extend(&self, x: Tensor<3>, pass: &Pass, cache: &mut LayerCache) -> Tensor<3> {
+        let (query, key, value) = self.project(x, pass);
+        let [_, _, len, _] = query.dims();
+        let is_first = cache.tokens.is_empty();
+        cache.tokens.append(key.clone(), value.clone());
+        let (query, bias) = self.place(query, cache.nearest_distances(), pass);
+        let (key, value) = if is_first { (key, value) } else { cache.tokens.view() };
+        let mixed = match len {
+            1 => self.mix_one(query, key, value, bias, pass),
+            // The causal mask of Burn's attention ends at the last key, however many there are.
+            _ => self.mix(query, key, value, bias, pass),
+        };
+        self.output.forward(merge_heads(mixed))
+    }
+
+    /// Queries `[B, H, L, K]`, keys and values `[B, G, L, K]`.
+    fn project(&self, x: Tensor<3>, pass: &Pass) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
         let query = split_heads(normalised(&self.query_norm, self.query.forward(x.clone())), self.n_heads);
         let key = split_heads(normalised(&self.key_norm, self.key.forward(x.clone())), self.n_kv_heads);
-        let value = split_heads(self.value.forward(x), self.n_kv_heads); // [B, G, L, K]
-        let (query, key) = match &pass.rotations {
-            Some(rotations) => (rotations.rotate(query), rotations.rotate(key)),
-            None => (query, key),
-        };
-        let (query, bias) = match self.relative().zip(pass.distances.clone()) {
+        let value = split_heads(self.value.forward(x), self.n_kv_heads);
+        match &pass.rotations {
+            Some(rotations) => (rotations.rotate(query), rotations.rotate(key), value),
+            None => (query, key, value),
+        }
+    }
+
+    /// Queries as they are compared with the keys, and what is added to the scores, `[B or 1, H, L, S]`.
+    fn place(
+        &self,
+        query: Tensor<4>,
+        distances: Option<Tensor<4>>,
+        pass: &Pass,
+    ) -> (Tensor<4>, Option<Tensor<4>>) {
+        match self.relative().zip(distances) {
             Some((relative, distances)) => {
                 let (query, bias) = relative.apply(query, distances);
                 (query, Some(bias))
             }
             None => (query, pass.bias.clone()),
-        };
+        }
+    }
+
+    /// L queries and S keys and values to `[B, H, L, K]`.
+    fn mix(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        bias: Option<Tensor<4>>,
+        pass: &Pass,
+    ) -> Tensor<4> {
         let [batch, n_heads, len, _] = query.dims();
-        let blocked = pass.blocked.clone().map(|keys| keys.expand([batch, n_heads, len, len]));
+        let keys = key.dims()[2];
+        let blocked = pass.blocked.clone().map(|mask| mask.expand([batch, n_heads, len, keys]));
         let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
         let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
-        let mixed = attention(query, key, value, blocked, bias, options);
-        self.output.forward(merge_heads(mixed))
+        attention(query, key, value, blocked, bias, options)
+    }
+
+    /// [`SelfAttention::mix`] of one token: no copies of keys and values, neither of the cache's part that is filled
+    /// (Burn's attention makes one) nor of heads that queries share.
+    fn mix_one(
+        &self,
+        query: Tensor<4>,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        bias: Option<Tensor<4>>,
+        pass: &Pass,
+    ) -> Tensor<4> {
+        let [batch, n_heads, len, d_head] = query.dims();
+        let [_, groups, keys, _] = key.dims();
+        let each = n_heads / groups;
+        let query = query.reshape([batch, groups, each, d_head]) * (d_head as f64).powf(-0.5);
+        let mut scores = query.matmul(key.swap_dims(2, 3)); // [B, G, H/G, S]
+        if let Some(bias) = bias {
+            let [rows, ..] = bias.dims();
+            scores = scores + bias.reshape([rows, groups, each, keys]);
+        }
+        if let Some(blocked) = &pass.blocked {
+            // Finite: a row of padding, which sees nothing, must not become NaN, which no later mask could hide.
+            let lowest = scores.dtype().finfo().map_or(f64::from(f32::MIN), |info| info.min);
+            scores = scores.mask_fill(blocked.clone().expand([batch, groups, each, keys]), lowest);
+        }
+        softmax(scores, 3).matmul(value).reshape([batch, n_heads, len, d_head])
+    }
+
+    /// The projected distances of up to `capacity` tokens, `[1, H, capacity, K]`; with Transformer-XL's positions.
+    pub(crate) fn distances(&self, encoding: Tensor<2>) -> Option<Tensor<4>> {
+        self.relative().map(|relative| relative.project(encoding))
     }
 
     fn relative(&self) -> Option<Relative<'_>> {

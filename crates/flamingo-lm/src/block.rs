@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use flamingo_nn::{FeedForward, FeedForwardConfig, Norm};
 
 use crate::attention::SelfAttention;
+use crate::cache::LayerCache;
 use crate::config::{DecoderConfig, Residual};
 use crate::positions::Pass;
 
@@ -47,7 +48,17 @@ impl DecoderBlock {
     ///
     /// x `[B, L, D]` to `[B, L, D]`; the pass is one over L tokens.
     pub fn forward(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
-        let attended = self.attention.forward(self.attention_norm.forward(x.clone()), pass);
+        self.around(x, |h| self.attention.forward(h, pass))
+    }
+
+    /// [`DecoderBlock::forward`] of the tokens behind those in `cache`, which then holds them too.
+    pub(crate) fn extend(&self, x: Tensor<3>, pass: &Pass, cache: &mut LayerCache) -> Tensor<3> {
+        self.around(x, |h| self.attention.extend(h, pass, cache))
+    }
+
+    /// The block around its attention.
+    fn around(&self, x: Tensor<3>, attend: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+        let attended = attend(self.attention_norm.forward(x.clone()));
         match self.residual {
             Residual::Sequential => {
                 let x = x + attended;

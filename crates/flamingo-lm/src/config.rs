@@ -131,7 +131,7 @@ impl DecoderConfig {
         check(self.n_heads.is_multiple_of(kv_heads), &|| {
             format!("{} attention heads cannot share {kv_heads} key-value heads evenly", self.n_heads)
         })?;
-        if let Positions::Rotary { theta, .. } = self.positions {
+        if let Positions::Rotary { theta, ref scaling, .. } = self.positions {
             let width = self.positions.rotary_width(self.d_head);
             check(width.is_multiple_of(2) && (1..=self.d_head).contains(&width), &|| {
                 format!(
@@ -140,6 +140,8 @@ impl DecoderConfig {
                 )
             })?;
             check(theta > 0.0, &|| format!("the rotary base is {theta}; it must be positive"))?;
+            let wrong = scaling.as_ref().and_then(|scaling| scaling.wrong(width / 2));
+            check(wrong.is_none(), &|| wrong.clone().unwrap_or_default())?;
         }
         Ok(())
     }

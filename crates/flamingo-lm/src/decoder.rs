@@ -6,6 +6,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Int, Tensor};
 use flamingo_nn::Norm;
 
@@ -97,13 +98,22 @@ impl Decoder {
         padding: Option<&Padding>,
         hook: &impl LayerHook,
     ) -> Tensor<3> {
-        let x = self.place(self.embed(ids), padding);
-        let pass = Pass::new(&self.config, x.dims()[1], padding, &x.device());
+        let [_, len] = ids.dims();
+        let x = self.place(self.embed(ids), len, |device| match padding {
+            Some(padding) => padding.positions(),
+            None => Tensor::arange(0..len as i64, device).unsqueeze(),
+        });
+        let pass = Pass::new(&self.config, len, padding, &x.device());
         let x = self
             .blocks
             .iter()
             .enumerate()
             .fold(x, |x, (layer, block)| block.forward(hook.before_layer(layer, x), &pass));
+        self.finish(x)
+    }
+
+    /// The norm behind the last block, if there is one.
+    pub(crate) fn finish(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,
@@ -112,9 +122,15 @@ impl Decoder {
 
     /// Hidden states `[.., D]` to scores `[.., V]`.
     pub fn logits<const N: usize>(&self, hidden: Tensor<N>) -> Tensor<N> {
-        let scores = |table: &Param<Tensor<2>>, x: Tensor<N>| {
-            burn::tensor::module::linear(x, table.val().transpose(), None)
-        };
+        let dims = hidden.dims();
+        if N > 2 && dims[..N - 2].iter().all(|dim| *dim == 1) {
+            // Of one text. Burn would give the table more dimensions, and copy it for that, since it is transposed.
+            let scores = self.logits(hidden.reshape([dims[N - 2], dims[N - 1]]));
+            let mut scored = dims;
+            scored[N - 1] = scores.dims()[1];
+            return scores.reshape(scored);
+        }
+        let scores = |table: &Param<Tensor<2>>, x: Tensor<N>| linear(x, table.val().transpose(), None);
         let (head, new_head) = match &self.head {
             Some(head) => (head, &self.new_head),
             None => (&self.embedding, &self.new_embedding),
@@ -132,7 +148,7 @@ impl Decoder {
     }
 
     /// `[B, L]` to `[B, L, D]`.
-    fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+    pub(crate) fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [batch, len] = ids.dims();
         let [vocab, d_model] = self.embedding.dims();
         let Some(new_embedding) = &self.new_embedding else {
@@ -146,18 +162,22 @@ impl Decoder {
         known.mask_where(is_new, new)
     }
 
-    /// Adds learned positions to embeddings `[B, L, D]`, if there are any.
-    fn place(&self, x: Tensor<3>, padding: Option<&Padding>) -> Tensor<3> {
-        let (Some(table), Positions::Learned { offset }) = (&self.position_embedding, self.config.positions)
+    /// Adds learned positions `[B or 1, L]`, of which `end` is one more than the last, to embeddings `[B, L, D]`.
+    ///
+    /// Nothing is added, and nobody asked for the positions, if they are not learned.
+    pub(crate) fn place(
+        &self,
+        x: Tensor<3>,
+        end: usize,
+        positions: impl FnOnce(&Device) -> Tensor<2, Int>,
+    ) -> Tensor<3> {
+        let (Some(table), &Positions::Learned { offset }) =
+            (&self.position_embedding, &self.config.positions)
         else {
             return x;
         };
-        let [_, len, _] = x.dims();
-        assert!(len <= self.config.max_len, "{len} tokens; positions end at {}", self.config.max_len);
-        let positions = match padding {
-            Some(padding) => padding.positions(),
-            None => Tensor::arange(0..len as i64, &x.device()).unsqueeze(),
-        };
+        assert!(end <= self.config.max_len, "{end} tokens; positions end at {}", self.config.max_len);
+        let positions = positions(&x.device());
         x + look_up(table, positions + offset as i64)
     }
 }

@@ -4,10 +4,13 @@
 //! the hidden states before each layer. A family is data, one file in [`families`]: how its published configuration
 //! becomes a [`DecoderConfig`], and which of its tensors is which of ours.
 //!
-//! Legend: B batch, L tokens, D width, H heads, G key-value heads, K head dim, V vocabulary.
+//! A [`DecoderCache`] holds what a decoder has read, so that a text can be read in pieces, at last token by token.
+//!
+//! Legend: B batch, L tokens, S tokens with those read before, D width, H heads, G key-value heads, K head dim, V vocabulary.
 
 pub mod attention;
 pub mod block;
+pub mod cache;
 pub mod config;
 pub mod decoder;
 pub mod error;
@@ -16,6 +19,7 @@ pub mod hook;
 pub mod padding;
 pub mod positions;
 
+pub use cache::DecoderCache;
 pub use config::{Biases, DecoderConfig, Head, Residual};
 pub use decoder::Decoder;
 pub use error::LmError;

@@ -93,13 +93,26 @@ impl Attention {
         value: Tensor<4>,
         blocked: Option<Tensor<4, Bool>>,
     ) -> Tensor<3> {
-        let query = normed(&self.query_norm, split_heads(self.query.forward(x), self.n_heads));
-        let [batch, heads, len, _] = query.dims();
-        let keys = key.dims()[2];
-        let blocked = blocked.map(|mask| mask.expand([batch, heads, len, keys]));
-        let mixed = attention(query, key, value, blocked, None, AttentionModuleOptions::default());
-        self.output.forward(merge_heads(mixed))
+        self.output.forward(merge_heads(mix(self.queries(x), key, value, blocked)))
     }
+
+    /// Queries of `x` `[B, L, d_query]`, split into heads: `[B, H, L, K]`.
+    pub fn queries(&self, x: Tensor<3>) -> Tensor<4> {
+        normed(&self.query_norm, split_heads(self.query.forward(x), self.n_heads))
+    }
+}
+
+/// What queries `[B, H, L, K]` find among S keys and values, `[B, H, L, K]`; `blocked` as in [`Attention::forward`].
+pub fn mix(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    blocked: Option<Tensor<4, Bool>>,
+) -> Tensor<4> {
+    let [batch, heads, len, _] = query.dims();
+    let keys = key.dims()[2];
+    let blocked = blocked.map(|mask| mask.expand([batch, heads, len, keys]));
+    attention(query, key, value, blocked, None, AttentionModuleOptions::default())
 }
 
 fn normed(norm: &Option<Norm>, x: Tensor<4>) -> Tensor<4> {

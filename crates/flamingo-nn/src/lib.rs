@@ -7,10 +7,12 @@ pub mod act;
 pub mod attention;
 pub mod count;
 pub mod feed_forward;
+pub mod kv_cache;
 pub mod norm;
 
 pub use act::Act;
-pub use attention::{Attention, AttentionConfig, merge_heads, split_heads};
+pub use attention::{Attention, AttentionConfig, merge_heads, mix, split_heads};
 pub use count::count_parameters;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use kv_cache::KvCache;
 pub use norm::{Norm, NormConfig};

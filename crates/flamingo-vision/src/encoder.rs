@@ -20,6 +20,22 @@ pub enum FeatureTap {
     Final,
 }
 
+impl FeatureTap {
+    /// The grid of features, flattened row by row: the last stage's output `[N, C, h, w]`, which `finish` takes through
+    /// the final convolution, to `[N, P, E]`.
+    pub(crate) fn features(
+        self,
+        stages: Tensor<4>,
+        finish: impl FnOnce(Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<3> {
+        let grid = match self {
+            FeatureTap::Stages => stages,
+            FeatureTap::Final => finish(stages),
+        };
+        grid.flatten::<3>(2, 3).swap_dims(1, 2)
+    }
+}
+
 /// An encoder's family and sizes; `kind` in configuration files.
 ///
 /// A table without a `kind` is an NFNet: files from before there were others have none.

@@ -202,12 +202,7 @@ impl NfNet {
     ///
     /// `[N, 3, I, I]` (normalised) to `[N, P, E]`.
     pub fn features(&self, images: Tensor<4>) -> Tensor<3> {
-        let grid = self.stages(images);
-        let grid = match self.tap {
-            FeatureTap::Stages => grid,
-            FeatureTap::Final => self.finish(grid),
-        };
-        grid.flatten::<3>(2, 3).swap_dims(1, 2)
+        self.tap.features(self.stages(images), |grid| self.finish(grid))
     }
 
     /// The mean over positions behind the final convolution: what contrastive training projects.

@@ -11,14 +11,23 @@
 //! Which image a text position sees is phi, a [`MediaLayout`](flamingo_core::MediaLayout); a position without an image gets exactly zero from the
 //! attention (the feed-forward branch still acts on it). The visual tokens are not normalised again here.
 //!
-//! Legend: B batch, L text tokens, M media, R tokens per media, D text width, E visual width.
+//! Legend: B batch, L text tokens, M media, R tokens per media, D text width, E visual width, N groups of T text tokens.
+
+pub mod media;
+pub mod sight;
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Bool, Device, Tensor, assert_shape};
+use burn::tensor::{Device, Tensor, assert_shape};
 use flamingo_core::MediaAttention;
-use flamingo_nn::{Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig};
+use flamingo_nn::{
+    Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig, merge_heads, mix,
+    split_heads,
+};
 use serde::{Deserialize, Serialize};
+
+pub use media::MediaKv;
+pub use sight::{Groups, Sight};
 
 /// Before which language-model layers the gated blocks stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,9 +173,13 @@ pub struct GatedXattnBlock {
 impl GatedXattnBlock {
     /// # Shapes
     ///
-    /// text `[B, L, D]`, media from [`GatedXattnBlock::media_kv`], blocked `[B, 1, L, M*R]` from [`MediaLayout::blocked`](flamingo_core::MediaLayout::blocked), to `[B, L, D]`.
-    pub fn forward(&self, text: Tensor<3>, media: &MediaKv, blocked: &Tensor<4, Bool>) -> Tensor<3> {
-        let attended = self.attend(text.clone(), media, blocked);
+    /// text `[B, L, D]`, media of B rows or one from [`GatedXattnBlock::media_kv`], a sight for that text and those
+    /// media, to `[B, L, D]`.
+    pub fn forward(&self, text: Tensor<3>, media: &MediaKv, sight: &Sight) -> Tensor<3> {
+        if let Sight::Nothing = sight {
+            return self.feed(text);
+        }
+        let attended = self.attend(text.clone(), media, sight);
         self.feed(text + attended * gate(&self.attention_gate))
     }
 
@@ -176,10 +189,49 @@ impl GatedXattnBlock {
         text + self.feed_forward.forward(h) * gate(&self.feed_forward_gate)
     }
 
-    /// The masked cross-attention alone, before its gate: `[B, L, D]`.
-    pub fn attend(&self, text: Tensor<3>, media: &MediaKv, blocked: &Tensor<4, Bool>) -> Tensor<3> {
-        let queries = self.attention_norm.forward(text);
-        self.attention.attend(queries, media.key.clone(), media.value.clone(), Some(blocked.clone()))
+    /// The cross-attention alone, before its gate: `[B, L, D]`.
+    pub fn attend(&self, text: Tensor<3>, media: &MediaKv, sight: &Sight) -> Tensor<3> {
+        let [batch, len, width] = text.dims();
+        let [rows, ..] = media.dims();
+        // Media that all rows share are one row's: then so is the text.
+        let row = [rows, batch * len / rows, width];
+        let queries = || self.attention_norm.forward(text.clone().reshape(row));
+        let attended = match sight {
+            Sight::Nothing => return text.zeros_like(),
+            Sight::Everything => {
+                let (key, value) = media.together();
+                self.attention.attend(queries(), key, value, None)
+            }
+            Sight::Masked(blocked) => {
+                let (key, value) = media.together();
+                let [_, _, _, keys] = blocked.dims();
+                let blocked =
+                    blocked.clone().expand([batch, 1, len, keys]).reshape([row[0], 1, row[1], keys]);
+                self.attention.attend(queries(), key, value, Some(blocked))
+            }
+            Sight::Grouped(groups) => self.attend_in_groups(queries(), media, groups),
+        };
+        attended.reshape([batch, len, width])
+    }
+
+    /// `[B, L, D]` to the same. What is put together are queries, which are no wider than the text, and often narrower.
+    fn attend_in_groups(&self, text: Tensor<3>, media: &MediaKv, groups: &Groups) -> Tensor<3> {
+        let [batch, len, _] = text.dims();
+        let query = merge_heads(self.attention.queries(text)); // [B, L, H*K]
+        let [_, _, inner] = query.dims();
+        let places = query.reshape([batch * len, inner]).select(0, groups.positions.clone()); // [N*T, H*K]
+        let (key, value) = media.each();
+        let (key, value) = match &groups.media {
+            Some(media) => (key.select(0, media.clone()), value.select(0, media.clone())),
+            None => (key, value),
+        }; // [N, H, R, K]
+        let [n_groups, n_heads, ..] = key.dims();
+        let query = split_heads(places.reshape([n_groups, groups.size, inner]), n_heads); // [N, H, T, K]
+        let mixed = merge_heads(mix(query, key, value, None)).reshape([n_groups * groups.size, inner]);
+        // One place more, which is zero, for positions that see nothing.
+        let nothing = Tensor::zeros([1, inner], (&mixed.device(), mixed.dtype()));
+        let mixed = Tensor::cat(vec![mixed, nothing], 0).select(0, groups.places.clone());
+        self.attention.output.forward(mixed.reshape([batch, len, inner]))
     }
 
     /// This block's keys and values of visual tokens `[B, M, R, E]`: computed once per prompt, used at every step.
@@ -191,8 +243,12 @@ impl GatedXattnBlock {
         let [batch, media, latents, width] = visual.dims();
         let [d_media, _] = self.attention.key.weight.dims();
         assert_shape!(visual, [batch, media, latents, d_media]);
-        let (key, value) = self.attention.keys_values(visual.reshape([batch, media * latents, width]));
-        MediaKv { key, value }
+        let (key, value) = self.attention.keys_values(visual.reshape([batch * media, latents, width]));
+        let apart = |x: Tensor<4>| {
+            let [_, heads, _, d_head] = x.dims();
+            x.reshape([batch, media, heads, latents, d_head])
+        };
+        MediaKv { key: apart(key), value: apart(value) }
     }
 
     /// `tanh` of both gates: attention, feed-forward; of a gate for each channel, the mean of the absolute values.
@@ -200,15 +256,6 @@ impl GatedXattnBlock {
         let number = |gate: Tensor<1>| if gate.dims() == [1] { gate } else { gate.abs().mean() };
         [&self.attention_gate, &self.feed_forward_gate].map(|gate| number(gate.val().tanh()).into_scalar())
     }
-}
-
-/// A block's keys and values of all visual tokens of a batch.
-#[derive(Debug, Clone)]
-pub struct MediaKv {
-    /// `[B, H, M*R, K]`.
-    pub key: Tensor<4>,
-    /// `[B, H, M*R, K]`.
-    pub value: Tensor<4>,
 }
 
 fn gate(gate: &Param<Tensor<1>>) -> Tensor<3> {
@@ -219,9 +266,10 @@ fn gate(gate: &Param<Tensor<1>>) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Distribution;
+    use burn::tensor::{Distribution, Int};
     use flamingo_core::MediaLayout;
     use flamingo_nn::count_parameters;
+    use flamingo_testkit::assert_close;
 
     fn config() -> GatedXattnConfig {
         GatedXattnConfig::paper(8, 2, 6, 1)
@@ -241,7 +289,7 @@ mod tests {
         Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
     }
 
-    fn rows(x: Tensor<3>) -> Vec<f32> {
+    fn rows_of(x: Tensor<3>) -> Vec<f32> {
         x.abs().sum_dim(2).into_data().try_to_vec().unwrap()
     }
 
@@ -251,8 +299,9 @@ mod tests {
         let block = config().init(&device);
         let (text, visual) = (random([2, 3, 8], &device), random([2, 2, 4, 6], &device));
         let layout = MediaLayout::new(&[0, 1, 2, 1, 1, 1], 2, 3, &device);
-        let mask = layout.blocked(MediaAttention::Preceding, 2, 4);
-        let out = block.forward(text.clone(), &block.media_kv(visual), &mask);
+        let media = block.media_kv(visual);
+        let sight = Sight::new(&layout, MediaAttention::Preceding, media.dims());
+        let out = block.forward(text.clone(), &media, &sight);
         assert_eq!(out.into_data(), text.into_data());
     }
 
@@ -272,9 +321,10 @@ mod tests {
         );
         let layout = MediaLayout::new(&[0, 1, 1, 2, 2, 3], 1, 6, &device);
         let difference = |attention| {
-            let mask = layout.blocked(attention, visual.dims()[1], 4);
-            let run = |visual: &Tensor<4>| block.attend(text.clone(), &block.media_kv(visual.clone()), &mask);
-            rows(run(&visual) - run(&other)).iter().map(|row| *row > 1e-6).collect::<Vec<bool>>()
+            let sight = Sight::new(&layout, attention, [1, 3, 4]);
+            let run =
+                |visual: &Tensor<4>| block.attend(text.clone(), &block.media_kv(visual.clone()), &sight);
+            rows_of(run(&visual) - run(&other)).iter().map(|row| *row > 1e-6).collect::<Vec<bool>>()
         };
         assert_eq!(difference(MediaAttention::Preceding), [false, false, false, true, true, false]);
         assert_eq!(difference(MediaAttention::AllPrevious), [false, false, false, true, true, true]);
@@ -287,11 +337,82 @@ mod tests {
         let visual = random([1, 1, 4, 6], &device);
         let layout = MediaLayout::new(&[0, 0, 1], 1, 3, &device);
         for attention in [MediaAttention::Preceding, MediaAttention::AllPrevious] {
-            let mask = layout.blocked(attention, visual.dims()[1], 4);
-            let seen = rows(block.attend(random([1, 3, 8], &device), &block.media_kv(visual.clone()), &mask));
+            let sight = Sight::new(&layout, attention, [1, 1, 4]);
+            let seen =
+                rows_of(block.attend(random([1, 3, 8], &device), &block.media_kv(visual.clone()), &sight));
             assert_eq!(seen[..2], [0.0, 0.0]);
             assert!(seen[2] > 0.0);
         }
+    }
+
+    /// phi of `batch` rows: runs of random lengths, some positions without an image, some images nobody sees.
+    fn random_phi(batch: usize, len: usize, media: u32, draw: &mut impl FnMut() -> u32) -> Vec<u32> {
+        let mut phi = Vec::new();
+        for _ in 0..batch {
+            let mut image = draw() % 2;
+            for _ in 0..len {
+                phi.push(if draw().is_multiple_of(7) { 0 } else { image.min(media) });
+                image += u32::from(draw().is_multiple_of(5)) * (1 + draw() % 2);
+            }
+        }
+        phi
+    }
+
+    #[test]
+    fn groups_and_masks_agree_with_their_gradients() {
+        let device = Device::flex().autodiff();
+        device.seed(5);
+        let mut state = 1u32;
+        let mut draw = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 16
+        };
+        let block = open(GatedXattnConfig { head_norm: Some(config().norm), ..config() }.init(&device));
+        for case in 0..24 {
+            let (batch, media) = (1 + case % 3, 1 + case % 5);
+            // Also rows that share one row's media, and runs that are longer than a group.
+            let (rows, len) = (if case % 2 == 0 { batch } else { 1 }, if case % 4 == 3 { 150 } else { 9 });
+            let phi = random_phi(batch, len, media as u32, &mut draw);
+            let layout = MediaLayout::new(&phi, batch, len, &device);
+            let dims = [rows, media, 4];
+            let text = random([batch, len, 8], &device);
+            let visual = random([rows, media, 4, 6], &device);
+            let run = |sight: Sight| {
+                let (text, visual) = (text.clone().require_grad(), visual.clone().require_grad());
+                let attended = block.attend(text.clone(), &block.media_kv(visual.clone()), &sight);
+                // What nobody sees has a gradient all the same: that of the second sum.
+                let inputs = text.clone().sum() + visual.clone().sum();
+                let gradients = (attended.clone().powi_scalar(3).sum() + inputs).backward();
+                let gradients = (text.grad(&gradients).unwrap(), visual.grad(&gradients).unwrap());
+                (attended.inner(), gradients)
+            };
+            let (grouped, by_group) = run(Sight::grouped(&layout, dims));
+            let (masked, by_mask) = run(Sight::masked(&layout, MediaAttention::Preceding, dims));
+            assert_close(grouped.clone(), masked, 1e-5);
+            assert_close(by_group.0, by_mask.0, 1e-5);
+            assert_close(by_group.1, by_mask.1, 1e-5);
+            for (phi, row) in phi.iter().zip(rows_of(grouped)) {
+                assert_eq!(*phi == 0, row == 0.0, "{phi} {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn media_are_put_beside_each_other_stacked_and_picked() {
+        let device = Device::flex();
+        let block = config().init(&device);
+        let visual = random([2, 3, 4, 6], &device);
+        let all = block.media_kv(visual.clone());
+        let same = |a: &MediaKv, b: &MediaKv| {
+            assert_close(a.key.clone(), b.key.clone(), 1e-6);
+            assert_close(a.value.clone(), b.value.clone(), 1e-6);
+        };
+        let part =
+            |dim: usize, from: usize, len: usize| block.media_kv(visual.clone().narrow(dim, from, len));
+        same(&MediaKv::beside([&part(1, 0, 2), &part(1, 2, 1)]), &all);
+        same(&MediaKv::stack([&part(0, 0, 1), &part(0, 1, 1)]), &all);
+        let picked = visual.clone().reshape([6, 1, 4, 6]).select(0, Tensor::<1, Int>::from([5, 1]));
+        same(&all.pick(&[(1, 2), (0, 1)]), &block.media_kv(picked));
     }
 
     #[test]

@@ -4,11 +4,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use flamingo_lm::families::LanguageModel;
 use flamingo_weights::{Checkpoint, Format};
 use serde::Serialize;
 
 use crate::error::FlamingoError;
+use crate::pretrained::kind::Kind;
 
 /// A checkpoint at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -62,12 +62,12 @@ impl FileSummary {
             })
             .collect();
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        let (model, needs) = looks_like(&checkpoint, folder);
+        let kind = Kind::of(&checkpoint, folder);
         Ok(Self {
             path: path.to_owned(),
             format: checkpoint.format().to_string(),
-            model,
-            needs,
+            needs: needs(&kind, checkpoint.format(), folder),
+            model: kind.to_string(),
             parameters: tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>() as u64).sum(),
             bytes: tensors.iter().map(|tensor| tensor.bytes).sum(),
             tensors,
@@ -75,49 +75,25 @@ impl FileSummary {
     }
 }
 
-/// The model, and what is missing to run it.
-fn looks_like(checkpoint: &Checkpoint, folder: &Path) -> (String, Vec<String>) {
-    let has = |part: &str| checkpoint.names().any(|name| name.contains(part));
+/// What it takes to run a model of that kind, besides the file itself.
+fn needs(kind: &Kind, format: Format, folder: &Path) -> Vec<String> {
     let missing = |files: &[&str]| -> Vec<String> {
         let absent = files.iter().filter(|file| !folder.join(file).is_file());
         absent.map(|file| format!("{file} beside it")).collect()
     };
-    if has("perceiver_resampler.") && has("gated_cross_attn_layers.") {
-        return ("IDEFICS, whole".to_owned(), missing(&["config.json", "tokenizer.json"]));
-    }
-    if has("perceiver.latents") && has("gated_cross_attn_layer") {
-        let whole = has(".decoder_layer.") || has("old_decoder_blocks.");
-        let inside = if whole { "with its language model" } else { "trained parts only" };
-        let needs = [
+    match kind {
+        Kind::Idefics => missing(&["config.json", "tokenizer.json"]),
+        Kind::OpenFlamingo { .. } => [
             "its vision encoder, CLIP ViT-L/14 of OpenAI: a file or folder",
             "its language model's folder, for sizes and tokens, and weights where they are not in the file",
-        ];
-        return (format!("OpenFlamingo, {inside}"), needs.map(str::to_owned).into());
-    }
-    if has("resampler.latents") && has("xattn.") {
-        return ("a Flamingo of this project".to_owned(), missing(&["model.json", "tokenizer.json"]));
-    }
-    let described = match checkpoint.format() {
-        Format::Gguf => LanguageModel::from_gguf(checkpoint),
-        _ => LanguageModel::read_config(&folder.join("config.json")),
-    };
-    if let Ok(lm) = described {
-        let tokens =
-            if checkpoint.format() == Format::Gguf { Vec::new() } else { missing(&["tokenizer.json"]) };
-        let sizes =
-            format!("{} layers, width {}, {} tokens", lm.config.n_layers, lm.config.d_model, lm.config.vocab);
-        return (format!("a language model of the family {}: {sizes}", lm.family.name), tokens);
-    }
-    let encoder = [
-        ("visual.conv1.weight", "CLIP, in open_clip's names"),
-        ("vision_model.embeddings.patch_embedding.weight", "CLIP, in the names of transformers"),
-        ("stem.conv1.gain", "an NFNet, in timm's names"),
-        ("_conv_stem.weight", "an EfficientNet, in the names of efficientnet-lite-pytorch"),
-        ("conv_stem.weight", "an EfficientNet, in timm's names"),
-    ];
-    match encoder.into_iter().find(|(name, _)| checkpoint.info(name).is_some()) {
-        Some((_, encoder)) => (format!("a vision encoder: {encoder}"), Vec::new()),
-        None => ("no model that is known here".to_owned(), missing(&["config.json"])),
+        ]
+        .map(str::to_owned)
+        .into(),
+        Kind::Own => missing(&["model.json", "tokenizer.json"]),
+        Kind::Language(_) if format == Format::Gguf => Vec::new(),
+        Kind::Language(_) => missing(&["tokenizer.json"]),
+        Kind::Vision(_) => Vec::new(),
+        Kind::Unknown => missing(&["config.json"]),
     }
 }
 

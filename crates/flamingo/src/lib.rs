@@ -5,11 +5,13 @@
 //! modules.
 //!
 //! ```no_run
-//! use flamingo::{DeviceSpec, Pretrained, caption_files};
+//! use flamingo::generate::GenerateOptions;
+//! use flamingo::{DeviceSpec, Engine, Flamingo, Medium, Source};
 //!
 //! let device = "auto".parse::<DeviceSpec>()?.resolve()?;
-//! let pretrained = Pretrained::load("runs/first-light", &device)?;
-//! for caption in caption_files(&pretrained, &["cat.png"], &device)? {
+//! let mut engine = Engine::new(Flamingo::from_pretrained("runs/first-light", &device)?);
+//! let picture = Medium::Image(Source::File("cat.png".into()));
+//! for caption in engine.captions(&[picture], &[], &GenerateOptions::default())? {
 //!     println!("{} ({:.2})", caption.text, caption.logprob);
 //! }
 //! # Ok::<(), flamingo::FlamingoError>(())
@@ -22,24 +24,35 @@
 
 pub mod caption;
 pub mod config;
+pub mod dialect;
+pub mod engine;
 pub mod error;
-pub mod folder;
+pub mod generate;
+pub mod hub;
 pub mod identify;
 pub mod inspect;
 pub mod loss;
 pub mod model;
 mod pixels;
+pub mod pretrained;
+pub mod prompt;
 pub mod published;
 pub mod run;
+pub mod score;
 pub mod stages;
 
-pub use caption::{Caption, caption_files, greedy_captions};
+pub use caption::Caption;
 pub use config::{FlamingoConfig, Preset};
+pub use dialect::Dialect;
+pub use engine::{Engine, Limits};
 pub use error::FlamingoError;
-pub use folder::Pretrained;
 pub use identify::FileSummary;
 pub use inspect::Summary;
 pub use model::{Flamingo, Media, Seen};
+pub use pretrained::folder::ModelFolder;
+pub use pretrained::{ModelSource, Network, Pretrained};
+pub use prompt::{Medium, Part, Prompt, Source};
+pub use score::Score;
 
 pub use flamingo_core::{Batch, DeviceSpec, HostBatch, MediaAttention, MediaLayout, overlay};
 

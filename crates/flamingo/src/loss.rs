@@ -39,7 +39,9 @@ pub fn split_by_tokens(batch: &HostBatch, parts: usize) -> Vec<(HostBatch, f64)>
     batch
         .split(parts)
         .into_iter()
-        .map(|part| (weight(&part) / total, part))
-        .map(|(share, part)| (part, share))
+        .map(|part| {
+            let share = weight(&part) / total;
+            (part, share)
+        })
         .collect()
 }

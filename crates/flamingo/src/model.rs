@@ -7,13 +7,15 @@
 //!                                   └▶ frozen block ─▶ … ─▶ [B,L,V]
 //! ```
 
+use std::borrow::Cow;
+
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use flamingo_core::{Batch, MediaAttention, MediaLayout};
 use flamingo_lm::{Decoder, LayerHook, NoHook};
 use flamingo_resampler::PerceiverResampler;
 use flamingo_vision::VisionEncoder;
-use flamingo_xattn::{GatedXattnBlock, MediaKv};
+use flamingo_xattn::{GatedXattnBlock, MediaKv, Sight};
 
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
@@ -115,14 +117,22 @@ impl Flamingo {
     /// Keys and values of visual tokens `[B, M, R, E]` for every gated block: computed once, read at every step.
     pub fn media(&self, visual: Tensor<4>) -> Media {
         let blocks = self.xattn.iter().map(|block| block.media_kv(visual.clone())).collect();
-        let [_, count, latents, _] = visual.dims();
-        Media { blocks, count, latents }
+        let [rows, count, latents, _] = visual.dims();
+        Media { blocks, dims: [rows, count, latents] }
     }
 
     /// What a text whose positions belong to images as `layout` says sees of `media`.
+    ///
+    /// One row of media may serve all rows of a text.
     pub fn see<'a>(&'a self, media: &'a Media, layout: &MediaLayout) -> Seen<'a> {
-        let blocked = layout.blocked(self.attention, media.count, media.latents);
-        Seen { model: self, media: Some((media, blocked)) }
+        let sight = Sight::new(layout, self.attention, media.dims);
+        Seen { model: self, media: Some((Cow::Borrowed(media), sight)) }
+    }
+
+    /// [`Flamingo::see`] of media that nobody else needs.
+    pub fn see_own(&self, media: Media, layout: &MediaLayout) -> Seen<'_> {
+        let sight = Sight::new(layout, self.attention, media.dims);
+        Seen { model: self, media: Some((Cow::Owned(media), sight)) }
     }
 
     /// For text without any image: the attention adds nothing; the gated feed-forward networks still act.
@@ -141,25 +151,64 @@ impl Flamingo {
         self.xattn_layers.iter().zip(gates).map(|(layer, [attention, ff])| (*layer, attention, ff)).collect()
     }
 
+    /// The same weights with another rule for which images a text position sees.
+    pub fn with_attention(self, attention: MediaAttention) -> Self {
+        Self { attention, ..self }
+    }
+
+    /// Which images a text position sees.
+    pub fn attention(&self) -> MediaAttention {
+        self.attention
+    }
+
     /// The language-model layers that have a gated block before them.
     pub fn xattn_layers(&self) -> &[usize] {
         &self.xattn_layers
     }
 }
 
-/// Images as the gated blocks read them.
+/// Images as the gated blocks read them: rows of images in their order, of which all rows have equally many.
 #[derive(Debug, Clone)]
 pub struct Media {
     blocks: Vec<MediaKv>,
-    count: usize,
-    latents: usize,
+    /// Rows, images of each, tokens of each image.
+    dims: [usize; 3],
+}
+
+impl Media {
+    /// The images of several, in order, as those of one text.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or they are of different models or numbers of rows.
+    pub fn beside(parts: &[&Self]) -> Self {
+        let [rows, _, latents] = parts[0].dims;
+        let count = parts.iter().map(|part| part.dims[1]).sum();
+        Self { blocks: Self::joined(parts, MediaKv::beside), dims: [rows, count, latents] }
+    }
+
+    /// Texts with as many images each, as the rows of one batch.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or they are of different models or numbers of images.
+    pub fn stack(parts: &[&Self]) -> Self {
+        let [_, count, latents] = parts[0].dims;
+        let rows = parts.iter().map(|part| part.dims[0]).sum();
+        Self { blocks: Self::joined(parts, MediaKv::stack), dims: [rows, count, latents] }
+    }
+
+    fn joined<'a>(parts: &[&'a Self], join: impl Fn(Vec<&'a MediaKv>) -> MediaKv) -> Vec<MediaKv> {
+        let of_block = |block: usize| join(parts.iter().map(|part| &part.blocks[block]).collect());
+        (0..parts[0].blocks.len()).map(of_block).collect()
+    }
 }
 
 /// What a text sees: the hook through which images enter the decoder.
 #[derive(Debug)]
 pub struct Seen<'a> {
     model: &'a Flamingo,
-    media: Option<(&'a Media, Tensor<4, Bool>)>,
+    media: Option<(Cow<'a, Media>, Sight)>,
 }
 
 impl LayerHook for Seen<'_> {
@@ -169,7 +218,7 @@ impl LayerHook for Seen<'_> {
         };
         let block = &self.model.xattn[index];
         match &self.media {
-            Some((media, blocked)) => block.forward(hidden, &media.blocks[index], blocked),
+            Some((media, sight)) => block.forward(hidden, &media.blocks[index], sight),
             None => block.feed(hidden),
         }
     }

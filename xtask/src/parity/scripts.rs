@@ -1,6 +1,6 @@
 //! The scripts of `tests/parity`, and the packages that each needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -18,29 +18,79 @@ const MAIN: Environment = Environment {
 const LATER: Environment =
     Environment { name: "transformers-4.57", requirements: &[("requirements-transformers-4.57.txt", true)] };
 
+/// One of them.
+#[derive(Debug)]
+pub struct Script {
+    /// Its file's, without the end `.py`.
+    pub name: &'static str,
+    /// What it runs in.
+    pub environment: &'static Environment,
+    /// What it reads that is not in the repository.
+    pub weights: Option<&'static Weights>,
+}
+
+/// Somebody's published weights, too large for the repository.
+#[derive(Debug)]
+pub struct Weights {
+    /// The fixture of what comes out of them.
+    pub fixture: &'static str,
+    /// The environment variable with the file's path; the test reads it too.
+    pub variable: &'static str,
+    /// The command that prints such a path.
+    pub fetch: &'static str,
+}
+
+/// A real language model.
+pub const SMOLLM2: Weights =
+    Weights { fixture: "smollm2", variable: "SMOLLM2", fetch: "cargo xtask data fetch smollm2" };
+
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [(&str, &Environment); 12] = [
-    ("nfnet", &MAIN),
-    ("clip", &MAIN),
-    ("efficientnet", &MAIN),
-    ("preprocess", &MAIN),
-    ("open_flamingo_parts", &MAIN),
-    ("open_flamingo_models", &MAIN),
-    ("idefics", &LATER),
-    ("transformer_xl", &MAIN),
-    ("training", &MAIN),
-    ("weights", &MAIN),
-    ("language_models", &MAIN),
-    ("gguf_files", &MAIN),
+pub const SCRIPTS: [Script; 18] = [
+    script("nfnet", &MAIN),
+    script("clip", &MAIN),
+    script("efficientnet", &MAIN),
+    script("preprocess", &MAIN),
+    script("video", &MAIN),
+    script("open_flamingo_parts", &MAIN),
+    script("open_flamingo_models", &MAIN),
+    script("idefics", &LATER),
+    script("transformer_xl", &MAIN),
+    script("training", &MAIN),
+    script("weights", &MAIN),
+    script("language_models", &MAIN),
+    script("llama_3", &LATER),
+    script("decoding", &MAIN),
+    script("decoding", &LATER),
+    script("gguf_files", &MAIN),
+    script("pre_tokenizers", &LATER),
+    Script { name: "smollm2", environment: &MAIN, weights: Some(&SMOLLM2) },
 ];
 
+const fn script(name: &'static str, environment: &'static Environment) -> Script {
+    Script { name, environment, weights: None }
+}
+
+impl Weights {
+    /// Where they are, if the variable says so.
+    pub fn path(&self) -> Option<PathBuf> {
+        std::env::var_os(self.variable).filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
+    /// What to do about their absence.
+    pub fn remedy(&self) -> String {
+        let Self { fixture, variable, fetch } = self;
+        format!("{fixture} is left out: {variable}=\"$({fetch})\" in front of the command brings it in")
+    }
+}
+
 /// Runs one script by an interpreter.
-pub fn run(root: &Path, python: &Path, name: &str) -> anyhow::Result<()> {
-    let start = Instant::now();
+pub fn run(root: &Path, python: &Path, script: &Script) -> anyhow::Result<()> {
+    let (start, name) = (Instant::now(), script.name);
     let output = Command::new(python)
         .current_dir(root.join("tests/parity"))
         .args(["-W", "ignore", &format!("{name}.py")])
+        .args(script.weights.and_then(Weights::path))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .output()
@@ -76,7 +126,7 @@ mod tests {
             .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
             .filter(|name| !helpers.contains(&name.as_str()))
             .collect();
-        assert_eq!(found, SCRIPTS.iter().map(|(name, _)| (*name).to_owned()).collect());
+        assert_eq!(found, SCRIPTS.iter().map(|script| script.name.to_owned()).collect());
     }
 
     #[test]

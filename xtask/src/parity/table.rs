@@ -92,6 +92,7 @@ fn label(key: &str) -> (u8, String) {
         "stage" => (place, "stages"),
         "padded" => (place, "logits, padded rows"),
         "greedy" => (place, "tokens by greedy search"),
+        "logprobs" => (place, "log-probabilities"),
         other => return (place, other.to_owned()),
     };
     (place, text.to_owned())

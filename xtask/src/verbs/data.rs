@@ -1,13 +1,14 @@
-//! `cargo xtask data prepare|verify NAME`: builds the data recipes and runs one.
+//! `cargo xtask data prepare|verify|fetch NAME`: builds the data recipes and runs one.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 
 use crate::workspace;
 
-/// What to do with a dataset.
+/// What to do with datasets and weights.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -17,15 +18,17 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Rebuild a dataset's shards and manifest from the packages that publish the pictures
-    Prepare(Target),
+    Prepare(Target<Dataset>),
     /// Check a dataset's shards against its manifest
-    Verify(Target),
+    Verify(Target<Dataset>),
+    /// Fetch small published weights into your cache folder, check them, and print the file's path
+    Fetch(Target<Weights>),
 }
 
 #[derive(Debug, clap::Args)]
-struct Target {
-    /// Which dataset
-    name: Dataset,
+struct Target<T: ValueEnum + Send + Sync + 'static> {
+    /// Which one
+    name: T,
     /// More flags for the recipe
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<OsString>,
@@ -38,16 +41,28 @@ enum Dataset {
     Openmoji,
 }
 
+/// The weights that can be fetched.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Weights {
+    Smollm2,
+    EfficientnetLite2,
+}
+
 pub fn run(Args { action }: Args) -> anyhow::Result<ExitCode> {
-    let (verb, target) = match action {
-        Action::Prepare(target) => ("prepare", target),
-        Action::Verify(target) => ("verify", target),
-    };
-    let name = match target.name {
-        Dataset::Emoji => "emoji",
-        Dataset::Openmoji => "openmoji",
-    };
+    match action {
+        Action::Prepare(target) => recipes("prepare", target),
+        Action::Verify(target) => recipes("verify", target),
+        Action::Fetch(target) => recipes("fetch", target),
+    }
+}
+
+/// Builds the program of the recipes, which knows the same names, and becomes it.
+fn recipes<T: ValueEnum + Send + Sync>(
+    verb: &str,
+    Target { name, args }: Target<T>,
+) -> anyhow::Result<ExitCode> {
+    let name = name.to_possible_value().context("a name that is not shown")?;
     let root = workspace::root()?;
     let program = workspace::build(&root, "flamingo-recipes", &[])?;
-    workspace::replace_self(workspace::command(&root, program).args([verb, name]).args(target.args))
+    workspace::replace_self(workspace::command(&root, program).args([verb, name.get_name()]).args(args))
 }

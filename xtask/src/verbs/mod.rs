@@ -1,11 +1,7 @@
-//! One file per verb; `flamingo` is what `train`, `caption`, `inspect` and `convert` share.
+//! One file per verb; `flamingo` is what all verbs share that the `flamingo` binary does.
 
-pub mod caption;
-pub mod convert;
 pub mod data;
-mod flamingo;
-pub mod inspect;
+pub mod flamingo;
 pub mod parity;
 pub mod test;
 pub mod tidy;
-pub mod train;

@@ -6,7 +6,7 @@ use std::process::{ExitCode, Stdio};
 use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
 
-use crate::parity::scripts::SCRIPTS;
+use crate::parity::scripts::{SCRIPTS, SMOLLM2, Script, Weights};
 use crate::parity::table::{Table, grouped};
 use crate::parity::{coverage, fixtures, measurement, scripts};
 use crate::workspace;
@@ -27,7 +27,7 @@ pub struct Args {
 
 /// The scripts, each once.
 fn names() -> Vec<&'static str> {
-    let mut names: Vec<&str> = SCRIPTS.iter().map(|(name, _)| *name).collect();
+    let mut names: Vec<&str> = SCRIPTS.iter().map(|script| script.name).collect();
     names.dedup();
     names
 }
@@ -47,6 +47,7 @@ fn check(root: &Path) -> anyhow::Result<ExitCode> {
     let output = workspace::cargo(root)
         .args(["test", "--release", "--locked", "--no-fail-fast", "--workspace"])
         .args(["--test", "all", "--test", "formats", "--", "parity"])
+        .args(SMOLLM2.path().map(|_| "--include-ignored"))
         .env(measurement::VARIABLE, folder.path())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -62,11 +63,15 @@ fn check(root: &Path) -> anyhow::Result<ExitCode> {
     }
 
     let files = fixtures::read(&root.join("tests/fixtures"))?;
-    let coverage = coverage::check(&files, &measurements)?;
+    let left_out = SMOLLM2.path().is_none().then_some(&SMOLLM2);
+    let coverage = coverage::check(&files, &measurements, left_out.map(|it| it.fixture))?;
     let table = Table::new(&measurements);
     println!("{table}");
     if !coverage.unused.is_empty() {
         println!("in the fixtures, but not compared: {}\n", coverage.unused.join(", "));
+    }
+    if let Some(weights) = left_out {
+        println!("{}\n", weights.remedy());
     }
     let failed: Vec<String> =
         measurements.iter().filter(|it| it.wrong > 0).map(ToString::to_string).collect();
@@ -89,17 +94,24 @@ fn check(root: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn regenerate(root: &Path, names: &[String], python: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let chosen = || SCRIPTS.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|it| it == name));
+    let mut chosen: Vec<&Script> =
+        SCRIPTS.iter().filter(|it| names.is_empty() || names.iter().any(|name| name == it.name)).collect();
+    let absent = |weights: &&Weights| weights.path().is_none();
+    for weights in chosen.iter().filter_map(|it| it.weights.filter(absent)) {
+        println!("{}", weights.remedy());
+    }
+    chosen.retain(|it| it.weights.filter(absent).is_none());
     // Relative to where the command was given; the scripts run in a folder of their own.
     let python = python.map(std::path::absolute).transpose().context("--python")?;
-    let interpreters: Vec<PathBuf> = chosen()
-        .map(|(_, environment)| python.clone().map_or_else(|| environment.python(root), Ok))
+    let interpreters: Vec<PathBuf> = chosen
+        .iter()
+        .map(|script| python.clone().map_or_else(|| script.environment.python(root), Ok))
         .collect::<Result<_, _>>()?;
 
     let folder = root.join("tests/fixtures");
     let before = fixtures::read(&folder)?;
-    for ((name, _), interpreter) in chosen().zip(interpreters) {
-        scripts::run(root, &interpreter, name)?;
+    for (script, interpreter) in chosen.into_iter().zip(interpreters) {
+        scripts::run(root, &interpreter, script)?;
     }
     let after = fixtures::read(&folder)?;
     let changes = fixtures::changes(&before, &after)?;

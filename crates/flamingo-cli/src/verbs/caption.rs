@@ -2,18 +2,24 @@
 
 use std::path::PathBuf;
 
-use flamingo::{Pretrained, caption_files};
+use flamingo::{Medium, Source};
 use serde_json::json;
 
+use super::decoding::DecodingArgs;
 use super::device::DeviceArg;
+use super::model::ModelArgs;
 use super::output::print;
+use super::shots::ShotsArg;
 
 /// Print a caption for each image, one a line
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A model folder or a finished run's folder
-    #[arg(long, value_name = "DIR", default_value = "runs/first-light")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    shots: ShotsArg,
+    #[command(flatten)]
+    decoding: DecodingArgs,
     #[command(flatten)]
     device: DeviceArg,
     /// Print a list of {"image", "caption", "logprob"}
@@ -25,9 +31,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let device = args.device.resolve()?;
-    let pretrained = Pretrained::load(&args.model, &device)?;
-    let captions = caption_files(&pretrained, &args.images, &device)?;
+    let shots = args.shots.read()?;
+    let mut engine = args.decoding.engine(args.model.open(&args.device.resolve()?)?);
+    let media = args.images.iter().map(|image| Medium::Image(Source::File(image.clone())));
+    let options = args.decoding.options(engine.pretrained())?;
+    let captions = engine.captions(&media.collect::<Vec<_>>(), &shots, &options)?;
     if args.json {
         let list: Vec<_> = args
             .images

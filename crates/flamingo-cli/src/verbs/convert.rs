@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use flamingo::FlamingoError;
 use flamingo::weights::{Checkpoint, WeightsError};
+
+use super::output::print;
+use crate::exit::Usage;
 
 /// Write a checkpoint of any format (safetensors, PyTorch, GGUF; sharded or not) as one safetensors file
 #[derive(Debug, clap::Args)]
@@ -33,7 +36,8 @@ enum Dtype {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.output.exists() && !args.force {
-        bail!("{}: exists already; name another file, or give --force", args.output.display());
+        let output = args.output.display();
+        return Err(Usage(format!("{output}: exists already; name another file, or give --force")).into());
     }
     let dtype = args.dtype.map(|dtype| match dtype {
         Dtype::F32 => flamingo::DType::F32,
@@ -47,6 +51,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let tensors = convert().map_err(FlamingoError::from)?;
     let bytes = std::fs::metadata(&args.output).with_context(|| args.output.display().to_string())?.len();
-    println!("{}: {tensors} tensors, {:.1} MiB", args.output.display(), bytes as f64 / f64::from(1 << 20));
-    Ok(())
+    let mib = bytes as f64 / f64::from(1 << 20);
+    Ok(print(&format!("{}: {tensors} tensors, {mib:.1} MiB\n", args.output.display()))?)
 }

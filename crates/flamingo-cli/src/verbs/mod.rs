@@ -2,7 +2,11 @@
 
 pub mod caption;
 pub mod convert;
+mod decoding;
 mod device;
 pub mod inspect;
+mod model;
 mod output;
+pub mod score;
+mod shots;
 pub mod train;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
+use super::cut::{self, Cut};
 use super::{Ends, PretrainedTokenizer};
 use crate::error::DataError;
 
@@ -61,34 +62,26 @@ fn vocabulary_and_merges(folder: &Path, names: &Names) -> Result<Tokenizer, Data
         .collect();
     let bos = bos.as_ref().filter(|_| names.adds_bos);
     let template = bos.and_then(|token| Some(bos_template(token, vocab.get(token)?)));
-    let json = byte_level(Value::Object(vocab), merges, PLAIN, special, template);
+    let json = byte_level(Value::Object(vocab), merges, Cut::GPT2, special, template);
     parse(folder, json.to_string().as_bytes())
 }
 
-/// The pre-tokenizer of GPT-2, with which many others agree.
-pub(super) const PLAIN: &[&str] = &[];
-
-/// The contents of a `tokenizer.json` for byte-level BPE. `before` are pre-tokenizers that come before GPT-2's.
+/// The contents of a `tokenizer.json` for byte-level BPE.
 pub(super) fn byte_level(
     vocab: Value,
     merges: Vec<Value>,
-    before: &[&str],
+    cut: Cut,
     added: Vec<Value>,
     template: Option<Value>,
 ) -> Value {
-    let byte_level =
-        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    let mut pre_tokenizers: Vec<Value> =
-        before.iter().map(|kind| json!({"type": kind, "individual_digits": true})).collect();
-    pre_tokenizers.push(byte_level.clone());
     json!({
         "version": "1.0",
         "added_tokens": added,
-        "normalizer": null,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": pre_tokenizers},
+        "normalizer": cut.normalizer(),
+        "pre_tokenizer": cut.pre_tokenizer(),
         "post_processor": template,
-        "decoder": byte_level,
-        "model": {"type": "BPE", "vocab": vocab, "merges": merges},
+        "decoder": cut::byte_level(true),
+        "model": {"type": "BPE", "vocab": vocab, "merges": merges, "ignore_merges": cut.ignore_merges},
     })
 }
 

@@ -10,26 +10,10 @@ use flamingo_core::nearest;
 use flamingo_weights::{Checkpoint, MetadataValue};
 use serde_json::{Map, Value, json};
 
-use super::files::{PLAIN, added_token, bos_template, byte_level, pair, parse, unusable};
+use super::cut::{CUTS, Cut};
+use super::files::{added_token, bos_template, byte_level, pair, parse, unusable};
 use super::{Ends, PretrainedTokenizer};
 use crate::error::DataError;
-
-/// Ways to cut up a text, and llama.cpp's names for them: GPT-2's alone, or after each digit by itself.
-const PRE_TOKENIZERS: [(&str, &[&str]); 11] = [
-    ("default", PLAIN),
-    ("gpt-2", PLAIN),
-    ("mpt", PLAIN),
-    ("olmo", PLAIN),
-    ("phi-2", PLAIN),
-    ("smollm", DIGITS),
-    ("starcoder", DIGITS),
-    ("refact", DIGITS),
-    ("command-r", DIGITS),
-    ("codeshell", DIGITS),
-    ("exaone", DIGITS),
-];
-
-const DIGITS: &[&str] = &["Digits"];
 
 /// What `tokenizer.ggml.token_type` says of a token.
 mod kind {
@@ -58,7 +42,9 @@ impl<'a> Metadata<'a> {
             token.map(Some).ok_or_else(|| self.wrong(&format!("{name}_token_id"), "is beyond the last token"))
         };
         let ends = Ends { bos: end("bos")?, eos: end("eos")?, pad: end("padding")? };
-        let adds_bos = self.optional("add_bos_token", MetadataValue::as_bool)?.unwrap_or(model == "llama");
+        let cut = if model == "gpt2" { self.cut()? } else { Cut::GPT2 };
+        let adds_bos = self.optional("add_bos_token", MetadataValue::as_bool)?;
+        let adds_bos = adds_bos.unwrap_or(model == "llama" || cut.adds_bos);
         let template = ends.bos.as_ref().filter(|_| adds_bos).and_then(|token| {
             let id = tokens.iter().position(|other| other == token)?;
             Some(bos_template(token, &json!(id)))
@@ -73,7 +59,7 @@ impl<'a> Metadata<'a> {
             "gpt2" => {
                 let merges =
                     self.list("merges", MetadataValue::as_str)?.into_iter().filter_map(pair).collect();
-                byte_level(vocabulary(&tokens), merges, self.pre_tokenizers()?, added, template)
+                byte_level(vocabulary(&tokens), merges, cut, added, template)
             }
             "llama" => self.sentence_piece(&tokens, &kinds, added, template)?,
             other => return Err(self.wrong("model", &format!("is {other:?}; gpt2 and llama are known"))),
@@ -124,11 +110,11 @@ impl<'a> Metadata<'a> {
         }))
     }
 
-    fn pre_tokenizers(&self) -> Result<&'static [&'static str], DataError> {
+    fn cut(&self) -> Result<Cut, DataError> {
         let name = self.optional("pre", MetadataValue::as_str)?.unwrap_or("default");
-        let known = PRE_TOKENIZERS.map(|(name, _)| name);
-        let found = PRE_TOKENIZERS.into_iter().find(|(known, _)| *known == name);
-        found.map(|(_, before)| before).ok_or_else(|| {
+        let found = CUTS.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, cut)| cut).ok_or_else(|| {
+            let known = CUTS.map(|(name, _)| name);
             let hint = nearest::hint(name, known);
             let what = format!("is {name:?}, which is none of {}{hint}", known.join(", "));
             self.wrong("pre", &what)

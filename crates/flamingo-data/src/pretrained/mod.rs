@@ -5,6 +5,7 @@
 //! [`TextTokenizer`](crate::TextTokenizer) that this program trains, special tokens in a text count as such:
 //! OpenFlamingo's prompts are written that way.
 
+mod cut;
 mod files;
 mod gguf;
 
@@ -51,6 +52,16 @@ impl PretrainedTokenizer {
     /// [`DataError::TokenizerFile`] if there is none, or it is broken.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
         files::open(path.as_ref())
+    }
+
+    /// The tokenizer of a folder, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TokenizerFile`] if it is broken.
+    pub fn find(folder: &Path) -> Result<Option<Self>, DataError> {
+        let there = ["tokenizer.json", "vocab.json"].iter().any(|file| folder.join(file).exists());
+        there.then(|| files::open(folder)).transpose()
     }
 
     /// The tokenizer in the metadata of a GGUF file.

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::config::Head;
 use crate::error::LmError;
+use crate::positions::Positions;
+use crate::positions::rotary::Scaling;
 
 /// The fields that a family reads, from a configuration that has many more.
 pub(super) fn parse<T: DeserializeOwned>(family: &'static str, config: &Value) -> Result<T, LmError> {
@@ -76,23 +78,56 @@ pub(super) struct Rope {
 }
 
 impl Rope {
-    /// Base of the wavelengths, 10,000 if none is given.
-    pub fn theta(&self, family: &'static str, older: Option<f64>) -> Result<f64, LmError> {
-        for (setting, scaling) in
-            [("rope_scaling", &self.rope_scaling), ("rope_parameters", &self.rope_parameters)]
-        {
-            if let Some(scaling) = scaling {
-                let kind = scaling.get("rope_type").or(scaling.get("type")).and_then(Value::as_str);
-                let plain = matches!(kind, None | Some("default"));
-                require(family, plain, setting, scaling, "positions without scaling")?;
-            }
-        }
-        Ok(self.rope_theta.or(self.parameter("rope_theta")).or(older).unwrap_or(10_000.0))
+    /// Rotary positions over a `fraction` of each head, with the base `older`, or 10,000, if none is given here.
+    pub fn positions(
+        &self,
+        family: &'static str,
+        older: Option<f64>,
+        fraction: f64,
+    ) -> Result<Positions, LmError> {
+        let theta = self.rope_theta.or(self.parameter("rope_theta")).or(older).unwrap_or(10_000.0);
+        let scaling = match scaling(family, "rope_scaling", &self.rope_scaling)? {
+            None => scaling(family, "rope_parameters", &self.rope_parameters)?,
+            found => found,
+        };
+        Ok(Positions::Rotary { theta, fraction, scaling })
     }
 
     /// A number among the parameters that stand together.
     pub fn parameter(&self, name: &str) -> Option<f64> {
         self.rope_parameters.as_ref()?.get(name)?.as_f64()
+    }
+}
+
+/// What `setting` says of scaled wavelengths.
+fn scaling(family: &'static str, setting: &str, value: &Option<Value>) -> Result<Option<Scaling>, LmError> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let number = |name: &str| {
+        let found = value.get(name).and_then(Value::as_f64);
+        let missing = || LmError::Unsupported {
+            family,
+            setting: format!("{setting} = {value}"),
+            expected: "the numbers of this scaling in transformers: factor, and for llama3 also low_freq_factor, \
+                       high_freq_factor and original_max_position_embeddings",
+        };
+        found.ok_or_else(missing)
+    };
+    match value.get("rope_type").or(value.get("type")).and_then(Value::as_str) {
+        None | Some("default") => Ok(None),
+        Some("linear") => Ok(Some(Scaling::Linear { factor: number("factor")? })),
+        Some("llama3") => Ok(Some(Scaling::Llama3 {
+            factor: number("factor")?,
+            low_freq_factor: number("low_freq_factor")?,
+            high_freq_factor: number("high_freq_factor")?,
+            original_len: number("original_max_position_embeddings")? as usize,
+        })),
+        Some(_) => Err(LmError::Unsupported {
+            family,
+            setting: format!("{setting} = {value}"),
+            expected: "positions without scaling, or scaled by linear or llama3",
+        }),
     }
 }
 

@@ -13,7 +13,6 @@ use super::tables::Tables;
 use super::{Family, NewRows};
 use crate::config::{Biases, DecoderConfig, Residual};
 use crate::error::LmError;
-use crate::positions::Positions;
 
 /// The family.
 pub const GPT_NEOX: Family = Family {
@@ -51,10 +50,11 @@ struct Fields {
 ///
 /// # Errors
 ///
-/// If a size is missing or positions are scaled.
+/// If a size is missing or positions are scaled in a way that is not known.
 pub fn config(config: &Value) -> Result<DecoderConfig, LmError> {
     let fields: Fields = parse(GPT_NEOX.name, config)?;
     let with_bias = fields.attention_bias;
+    let fraction = fields.rotary_pct.or(fields.rope.parameter("partial_rotary_factor")).unwrap_or(0.25);
     Ok(DecoderConfig {
         vocab: fields.vocab_size,
         new_tokens: 0,
@@ -67,10 +67,7 @@ pub fn config(config: &Value) -> Result<DecoderConfig, LmError> {
         norm: NormConfig::Layer { epsilon: fields.layer_norm_eps },
         max_len: fields.max_position_embeddings,
         n_kv_heads: None,
-        positions: Positions::Rotary {
-            theta: fields.rope.theta(GPT_NEOX.name, fields.rotary_emb_base)?,
-            fraction: fields.rotary_pct.or(fields.rope.parameter("partial_rotary_factor")).unwrap_or(0.25),
-        },
+        positions: fields.rope.positions(GPT_NEOX.name, fields.rotary_emb_base, fraction)?,
         biases: Biases { query_key_value: with_bias, attention_output: with_bias, feed_forward: true },
         qk_norm: false,
         gated: false,

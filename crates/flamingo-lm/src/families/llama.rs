@@ -15,6 +15,7 @@ use super::{Family, Gguf, NewRows};
 use crate::config::{Biases, DecoderConfig, Residual};
 use crate::error::LmError;
 use crate::positions::Positions;
+use crate::positions::rotary::Scaling;
 
 /// The family.
 pub const LLAMA: Family = Family {
@@ -57,7 +58,7 @@ fn default_act() -> String {
 ///
 /// # Errors
 ///
-/// If a size is missing or positions are scaled.
+/// If a size is missing or positions are scaled in a way that is not known.
 pub fn config(config: &Value) -> Result<DecoderConfig, LmError> {
     let fields: Fields = parse(LLAMA.name, config)?;
     let d_head = match fields.head_dim {
@@ -76,7 +77,7 @@ pub fn config(config: &Value) -> Result<DecoderConfig, LmError> {
         norm: NormConfig::Rms { epsilon: fields.rms_norm_eps },
         max_len: fields.max_position_embeddings.unwrap_or(2048),
         n_kv_heads: fields.num_key_value_heads,
-        positions: Positions::Rotary { theta: fields.rope.theta(LLAMA.name, None)?, fraction: 1.0 },
+        positions: fields.rope.positions(LLAMA.name, None, 1.0)?,
         biases: Biases {
             query_key_value: fields.attention_bias,
             attention_output: fields.attention_bias,
@@ -117,8 +118,6 @@ fn gguf_config(checkpoint: &Checkpoint) -> Result<DecoderConfig, LmError> {
         Some(width) => width,
         None => head_width(d_model, n_heads)?,
     };
-    let scaling = metadata.optional_text(&key("rope.scaling.type"))?.unwrap_or("none");
-    require(LLAMA.name, scaling == "none", &key("rope.scaling.type"), scaling, "positions without scaling")?;
     let turned = metadata.optional_size(&key("rope.dimension_count"))?.unwrap_or(d_head);
     require(LLAMA.name, turned == d_head, &key("rope.dimension_count"), &turned, "the width of a head")?;
     let with_bias = checkpoint.info("blk.0.attn_q.bias").is_some();
@@ -137,6 +136,7 @@ fn gguf_config(checkpoint: &Checkpoint) -> Result<DecoderConfig, LmError> {
         positions: Positions::Rotary {
             theta: metadata.optional_number(&key("rope.freq_base"))?.unwrap_or(10_000.0),
             fraction: 1.0,
+            scaling: gguf_scaling(checkpoint)?,
         },
         biases: Biases { query_key_value: with_bias, attention_output: with_bias, feed_forward: false },
         qk_norm: false,
@@ -146,6 +146,27 @@ fn gguf_config(checkpoint: &Checkpoint) -> Result<DecoderConfig, LmError> {
         final_norm: true,
     })
 }
+
+/// The factors of each wavelength, which Llama 3.1's files have as a tensor, or the one factor of all.
+fn gguf_scaling(checkpoint: &Checkpoint) -> Result<Option<Scaling>, LmError> {
+    if checkpoint.info(GGUF_FACTORS).is_some() {
+        let factors = checkpoint.read(GGUF_FACTORS)?.iter::<f64>().collect();
+        return Ok(Some(Scaling::Each { factors }));
+    }
+    let metadata = Metadata(checkpoint);
+    let [kind, factor, older] =
+        ["scaling.type", "scaling.factor", "scale_linear"].map(|name| format!("llama.rope.{name}"));
+    let name = metadata.optional_text(&kind)?.unwrap_or("linear");
+    let known = matches!(name, "none" | "linear");
+    require(LLAMA.name, known, &kind, name, "none, linear, or the factors of llama3 as a tensor")?;
+    let factor = match metadata.optional_number(&factor)? {
+        None => metadata.optional_number(&older)?,
+        found => found,
+    };
+    Ok(factor.filter(|_| name == "linear").map(|factor| Scaling::Linear { factor }))
+}
+
+const GGUF_FACTORS: &str = "rope_freqs.weight";
 
 const GGUF_HEAD: &str = "output.weight";
 
@@ -160,7 +181,8 @@ fn gguf_key_map(config: &DecoderConfig, new_rows: NewRows) -> KeyMap {
         .linear("blocks.{}.feed_forward.gate", "blk.{}.ffn_gate")
         .linear("blocks.{}.feed_forward.up", "blk.{}.ffn_up")
         .linear("blocks.{}.feed_forward.down", "blk.{}.ffn_down")
-        .norm("norm", "output_norm");
+        .norm("norm", "output_norm")
+        .ignore(GGUF_FACTORS);
     let d_head = config.d_head;
     let halves = move |rows: TensorData| pairs_to_halves(rows, d_head);
     [("query", "attn_q"), ("key", "attn_k")].into_iter().fold(map, |map, (ours, theirs)| {
@@ -195,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn scaled_positions_are_refused_and_new_style_theta_is_read() {
+    fn scaled_positions_and_new_style_theta_are_read() {
         let base = json!({
             "vocab_size": 9, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
             "num_attention_heads": 2, "rms_norm_eps": 1e-5
@@ -205,10 +227,13 @@ mod tests {
             config_json[key] = value;
             config(&config_json)
         };
-        let error =
-            with("rope_scaling", json!({"rope_type": "llama3", "factor": 8.0})).unwrap_err().to_string();
-        assert!(error.contains("rope_scaling") && error.contains("llama3"), "{error}");
+        for (scaling, hint) in [("yarn", "linear or llama3"), ("llama3", "low_freq_factor")] {
+            let error = with("rope_scaling", json!({"rope_type": scaling, "factor": 8.0})).unwrap_err();
+            assert!(error.to_string().contains(scaling) && error.to_string().contains(hint), "{error}");
+        }
         let read = with("rope_parameters", json!({"rope_type": "default", "rope_theta": 5e5})).unwrap();
-        assert_eq!(read.positions, Positions::Rotary { theta: 5e5, fraction: 1.0 });
+        assert_eq!(read.positions, Positions::Rotary { theta: 5e5, fraction: 1.0, scaling: None });
+        let read = with("rope_scaling", json!({"type": "linear", "factor": 0.0})).unwrap();
+        assert!(read.validate().unwrap_err().to_string().contains("rotary scaling"));
     }
 }

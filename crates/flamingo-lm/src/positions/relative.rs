@@ -2,7 +2,8 @@
 //!
 //! Dai et al. 2019, "Transformer-XL", section 3.3. The score of query i for key j is
 //! `((q_i + u) · k_j + (q_i + v) · r_(i-j)) / sqrt(K)`, where `r` is a learned projection of a sinusoid of the distance
-//! and `u`, `v` are learned per head. Deviation: no memory of earlier segments.
+//! and `u`, `v` are learned per head. A text that is read in pieces
+//! (see [`DecoderCache`](crate::DecoderCache)) gives what it gives in one: earlier pieces are its past, not the paper's memory.
 
 use burn::module::Param;
 use burn::nn::Linear;
@@ -21,13 +22,18 @@ pub(crate) struct Relative<'a> {
 }
 
 impl Relative<'_> {
-    /// Queries `[B, H, L, K]` and the encoding of distances `[L, D]` to queries that are compared with the keys, and
-    /// what is added to the scaled scores, `[B, H, L, L]`.
-    pub fn apply(&self, query: Tensor<4>, distances: Tensor<2>) -> (Tensor<4>, Tensor<4>) {
+    /// Projects the encoding of distances, `[S, D]` to `[1, H, S, K]`.
+    pub fn project(&self, distances: Tensor<2>) -> Tensor<4> {
+        let [n_heads, _] = self.content_bias.dims();
+        split_heads(self.position.forward(distances).unsqueeze::<3>(), n_heads)
+    }
+
+    /// Queries `[B, H, L, K]`, the last of S tokens, and the projected distances `[1, H, S, K]` to queries that are
+    /// compared with the keys, and what is added to the scaled scores, `[B, H, L, S]`.
+    pub fn apply(&self, query: Tensor<4>, distances: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let [n_heads, d_head] = self.content_bias.dims();
         let per_head = |bias: &Param<Tensor<2>>| bias.val().reshape([1, n_heads, 1, d_head]);
-        let distance = split_heads(self.position.forward(distances).unsqueeze::<3>(), n_heads); // [1, H, L, K]
-        let by_distance = (query.clone() + per_head(self.position_bias)).matmul(distance.swap_dims(2, 3));
+        let by_distance = (query.clone() + per_head(self.position_bias)).matmul(distances.swap_dims(2, 3));
         let bias = shift(by_distance) * (d_head as f64).powf(-0.5);
         (query + per_head(self.content_bias), bias)
     }
@@ -45,13 +51,18 @@ pub fn distance_encoding(len: usize, d_model: usize, device: &Device) -> Tensor<
     Tensor::from_data(TensorData::new(values, [len, 2 * half]), device)
 }
 
-/// Moves row i of `[B, H, L, L]`, whose column c holds distance L-1-c, so that column j holds distance i-j.
+/// Moves row i of `[B, H, L, S]`, whose column c holds distance S-1-c, so that column j holds the distance of query i
+/// to key j, which is S-L+i-j.
 ///
-/// Columns over the diagonal hold other rows' values: the causal mask hides them.
+/// Columns of later keys hold other rows' values: the causal mask hides them.
 fn shift(scores: Tensor<4>) -> Tensor<4> {
-    let [batch, heads, len, _] = scores.dims();
-    let padded = scores.pad([(1, 0)], 0.0); // [B, H, L, L + 1]
-    padded.reshape([batch, heads, len + 1, len]).slice([0..batch, 0..heads, 1..len + 1])
+    let [batch, heads, len, keys] = scores.dims();
+    if len == 1 {
+        return scores;
+    }
+    let padded = scores.pad([(1, 0)], 0.0); // [B, H, L, S + 1]
+    let rows = padded.reshape([batch, heads, keys + 1, len]).slice([0..batch, 0..heads, 1..keys + 1]);
+    if len == keys { rows } else { rows.reshape([batch, heads, len, keys]) }
 }
 
 #[cfg(test)]
@@ -66,6 +77,12 @@ mod tests {
         let shifted: Vec<f32> = shift(scores).into_data().try_to_vec().unwrap();
         for (row, column) in [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)] {
             assert_eq!(shifted[row * 3 + column], (row - column) as f32);
+        }
+        // The last two of three tokens.
+        let scores = Tensor::<2>::from_floats([[2.0, 1.0, 0.0]; 2], &device).reshape([1, 1, 2, 3]);
+        let shifted: Vec<f32> = shift(scores).into_data().try_to_vec().unwrap();
+        for (row, column) in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)] {
+            assert_eq!(shifted[row * 3 + column], (1 + row - column) as f32);
         }
     }
 }

@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::Loaded;
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
-use crate::folder::read_json;
+use crate::pretrained::folder::read_json;
 
 /// Of every LayerNorm in the resampler.
 const LAYER_NORM_EPSILON: f64 = 1e-5;

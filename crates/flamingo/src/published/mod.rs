@@ -7,6 +7,7 @@
 
 mod idefics;
 mod open_flamingo;
+mod released;
 
 use flamingo_weights::LoadReport;
 
@@ -15,6 +16,7 @@ use crate::model::Flamingo;
 
 pub use idefics::{config as idefics_config, load as load_idefics};
 pub use open_flamingo::{OpenFlamingoFiles, load as load_open_flamingo};
+pub use released::{OpenFlamingoParts, parts_of};
 
 /// A loaded model, and what each of its files gave.
 #[derive(Debug)]

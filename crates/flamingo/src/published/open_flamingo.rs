@@ -9,7 +9,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use flamingo_core::{MediaAttention, PreprocessSpec};
-use flamingo_lm::families::{LanguageModel, NewRows};
+use flamingo_lm::families::{Family, LanguageModel, NewRows};
 use flamingo_nn::{Act, NormConfig};
 use flamingo_resampler::ResamplerConfig;
 use flamingo_vision::families::{self as vision_families, clip};
@@ -20,10 +20,12 @@ use flamingo_xattn::{Gate, GatedXattnConfig, Placement};
 use super::Loaded;
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
-use crate::folder::read_json;
+use crate::pretrained::folder::read_json;
 
 /// Width of every head in resampler and gated blocks, whatever the language model.
 const D_HEAD: usize = 64;
+/// A vector for each frame of a video, in some resamplers.
+const FRAMES: &str = "perceiver.frame_embs";
 /// PyTorch's default, in every LayerNorm.
 const EPSILON: f64 = 1e-5;
 /// The encoder of all released models: OpenAI's weights, which have quick GELU.
@@ -40,8 +42,9 @@ pub struct OpenFlamingoFiles<'a> {
     /// OpenAI's ViT-L/14 if there is none.
     pub vision: &'a Path,
     /// Tokens of the language model's own tokenizer: the rows of the embedding from there on belong to
-    /// `<|endofchunk|>`, `<image>` and, where the tokenizer had none, `<PAD>`.
-    pub base_vocab: usize,
+    /// `<|endofchunk|>`, `<image>` and, where the tokenizer had none, `<PAD>`. If it is not known, the last rows are
+    /// taken for these three, or for the first two where the language model is OPT, whose tokenizer has a `<pad>`.
+    pub base_vocab: Option<usize>,
 }
 
 /// Loads a model from its three parts.
@@ -52,7 +55,7 @@ pub struct OpenFlamingoFiles<'a> {
 pub fn load(files: OpenFlamingoFiles<'_>, device: &Device) -> Result<Loaded, FlamingoError> {
     let (mut lm, lm_checkpoint) = LanguageModel::open(files.lm)?;
     let trained = Trained::open(files.checkpoint)?;
-    (lm.config.vocab, lm.config.new_tokens) = trained.tokens(files)?;
+    (lm.config.vocab, lm.config.new_tokens) = trained.tokens(files, lm.family)?;
     let (vit, preprocess) = encoder(files.vision)?;
     let config = FlamingoConfig {
         resampler: trained.resampler()?,
@@ -134,22 +137,23 @@ impl Trained {
     }
 
     /// The language model's own tokens, and those that were added.
-    fn tokens(&self, files: OpenFlamingoFiles<'_>) -> Result<(usize, usize), FlamingoError> {
+    fn tokens(&self, files: OpenFlamingoFiles<'_>, family: &Family) -> Result<(usize, usize), FlamingoError> {
         const TABLES: [&str; 4] =
             ["wte.weight", "embed_in.weight", "embed_tokens.weight", "word_embeddings.weight"];
         let table = self.checkpoint.names().find(|name| TABLES.iter().any(|table| name.ends_with(table)));
         let table = table.ok_or_else(|| self.odd("there is no embedding table in it".to_owned()))?;
         let [rows, _] = self.shape(table)?;
-        let added = rows.checked_sub(files.base_vocab).filter(|added| *added >= crate::config::NEW_TOKENS);
+        let padding = usize::from(family.name != "opt");
+        let base_vocab = files.base_vocab.unwrap_or(rows.saturating_sub(crate::config::NEW_TOKENS + padding));
+        let added = rows.checked_sub(base_vocab).filter(|added| *added >= crate::config::NEW_TOKENS);
         let added = added.ok_or_else(|| {
-            let base = files.base_vocab;
             self.odd(format!(
-                "{table:?} has {rows} rows, the tokenizer {base} tokens, and <|endofchunk|> and <image> need rows \
+                "{table:?} has {rows} rows, the tokenizer {base_vocab} tokens, and <|endofchunk|> and <image> need rows \
                  of their own: is {} the language model that it was trained with?",
                 files.lm.display()
             ))
         })?;
-        Ok((files.base_vocab, added))
+        Ok((base_vocab, added))
     }
 
     fn resampler(&self) -> Result<ResamplerConfig, FlamingoError> {
@@ -158,7 +162,10 @@ impl Trained {
         let [d_ff, _] = self.shape("perceiver.layers.0.1.1.weight")?;
         let is_layer =
             |name: &&str| name.starts_with("perceiver.layers.") && name.ends_with(".0.to_q.weight");
-        let frames = self.checkpoint.info("perceiver.frame_embs").map_or(0, |info| info.shape[0]);
+        let n_frames = match self.checkpoint.info(FRAMES) {
+            Some(_) => self.shape::<2>(FRAMES)?[0],
+            None => 0,
+        };
         Ok(ResamplerConfig {
             d_model,
             n_layers: self.checkpoint.names().filter(is_layer).count(),
@@ -166,7 +173,7 @@ impl Trained {
             d_head: D_HEAD,
             d_ff,
             n_latents,
-            n_frames: frames,
+            n_frames,
             act: Act::Gelu,
             norm: NormConfig::Layer { epsilon: EPSILON },
             head_norm: None,
@@ -237,40 +244,67 @@ fn key_map(lm: &LanguageModel) -> KeyMap {
 }
 
 fn resampler_map() -> KeyMap {
-    KeyMap::new()
+    let own = KeyMap::new()
         .copy("latents", "latents")
         .copy("frame_embeddings", "frame_embs")
         .norm("layers.{}.media_norm", "layers.{}.0.norm_media")
         .norm("layers.{}.latents_norm", "layers.{}.0.norm_latents")
-        .linear("layers.{}.attention.query", "layers.{}.0.to_q")
-        .rows("layers.{}.attention.key.weight", "layers.{}.0.to_kv.weight", 0, 2)
-        .rows("layers.{}.attention.value.weight", "layers.{}.0.to_kv.weight", 1, 2)
-        .linear("layers.{}.attention.output", "layers.{}.0.to_out")
-        .norm("layers.{}.feed_forward_norm", "layers.{}.1.0")
-        .linear("layers.{}.feed_forward.up", "layers.{}.1.1")
-        .linear("layers.{}.feed_forward.down", "layers.{}.1.3")
-        .norm("norm", "norm")
-        .below("resampler.", "perceiver.")
+        .norm("norm", "norm");
+    own.and(sublayers("layers.{}", "layers.{}.0", "layers.{}.1")).below("resampler.", "perceiver.")
 }
 
 fn xattn_map() -> KeyMap {
-    KeyMap::new()
+    let own = KeyMap::new()
         .copy("{}.attention_gate", "{}.attn_gate")
         .copy("{}.feed_forward_gate", "{}.ff_gate")
-        .norm("{}.attention_norm", "{}.attn.norm")
-        .linear("{}.attention.query", "{}.attn.to_q")
-        .rows("{}.attention.key.weight", "{}.attn.to_kv.weight", 0, 2)
-        .rows("{}.attention.value.weight", "{}.attn.to_kv.weight", 1, 2)
-        .linear("{}.attention.output", "{}.attn.to_out")
-        .norm("{}.feed_forward_norm", "{}.ff.0")
-        .linear("{}.feed_forward.up", "{}.ff.1")
-        .linear("{}.feed_forward.down", "{}.ff.3")
-        .below("xattn.", "xattn.")
+        .norm("{}.attention_norm", "{}.attn.norm");
+    own.and(sublayers("{}", "{}.attn", "{}.ff")).below("xattn.", "xattn.")
+}
+
+/// What the resampler's layers and the gated blocks have in common: `attention` to media, and `feed_forward` behind it.
+fn sublayers(ours: &str, attention: &str, feed_forward: &str) -> KeyMap {
+    let [ours, attention, feed_forward] =
+        [ours, attention, feed_forward].map(|prefix| move |name: &str| format!("{prefix}.{name}"));
+    KeyMap::new()
+        .linear(&ours("attention.query"), &attention("to_q"))
+        .rows(&ours("attention.key.weight"), &attention("to_kv.weight"), 0, 2)
+        .rows(&ours("attention.value.weight"), &attention("to_kv.weight"), 1, 2)
+        .linear(&ours("attention.output"), &attention("to_out"))
+        .norm(&ours("feed_forward_norm"), &feed_forward("0"))
+        .linear(&ours("feed_forward.up"), &feed_forward("1"))
+        .linear(&ours("feed_forward.down"), &feed_forward("3"))
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{DType, TensorData};
+    use flamingo_weights::{TensorPlan, save_safetensors};
+
     use super::*;
+
+    #[test]
+    fn frame_embeddings_of_another_shape_are_refused() {
+        let sides: [(&str, &[usize]); 4] = [
+            ("perceiver.latents", &[2, 8]),
+            ("perceiver.layers.0.0.to_q.weight", &[64, 8]),
+            ("perceiver.layers.0.1.1.weight", &[32, 8]),
+            (FRAMES, &[]),
+        ];
+        let plan = |(name, shape): (&str, &[usize])| TensorPlan {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            dtype: DType::F32,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let zeros = |name: &str| {
+            let shape = sides.into_iter().find(|(other, _)| *other == name).map(|(_, shape)| shape);
+            Ok(TensorData::zeros::<f32, _>(shape.unwrap_or_default()))
+        };
+        save_safetensors(&path, &sides.map(plan), &BTreeMap::new(), zeros).unwrap();
+        let error = Trained::open(&path).unwrap().resampler().unwrap_err().to_string();
+        assert!(error.contains(FRAMES) && error.contains("2 sides were expected"), "{error}");
+    }
 
     #[test]
     fn both_published_names_of_a_block_are_known() {

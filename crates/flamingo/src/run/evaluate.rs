@@ -1,5 +1,7 @@
 //! Does the image matter? Each split's captions with the right image, with another one, and with none.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 use flamingo_core::HostBatch;
 use flamingo_core::media::{TextTie, media_index};
@@ -9,11 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::config::RunConfig;
 use super::sample;
-use crate::caption::{Caption, greedy_captions};
-use crate::folder::Pretrained;
+use crate::caption::Caption;
+use crate::engine::Engine;
+use crate::error::FlamingoError;
+use crate::generate::GenerateOptions;
 use crate::loss::token_log_probs;
 use crate::model::Flamingo;
 use crate::pixels::{no_randomness, to_pixels};
+use crate::pretrained::folder::ModelFolder;
+use crate::prompt::{Medium, Source};
 use crate::stages::contrastive::TextBatch;
 
 /// Images evaluated at once.
@@ -72,12 +78,13 @@ impl Evaluation {
         config: &RunConfig,
         set: &ConceptSet,
         contrastive: &ContrastiveModel,
-        pretrained: &Pretrained,
+        pretrained: &ModelFolder,
         device: &Device,
-    ) -> Self {
-        let evaluator = Evaluator { config, set, contrastive, pretrained, device };
-        let splits = SPLITS.into_iter().map(|(split, name)| evaluator.split(split, name)).collect();
-        Self { splits }
+    ) -> Result<Self, FlamingoError> {
+        let engine = Engine::new(pretrained.clone().into());
+        let mut evaluator = Evaluator { config, set, contrastive, pretrained, engine, device };
+        let splits = SPLITS.into_iter().map(|(split, name)| evaluator.split(split, name));
+        Ok(Self { splits: splits.collect::<Result<_, _>>()? })
     }
 }
 
@@ -85,19 +92,20 @@ struct Evaluator<'a> {
     config: &'a RunConfig,
     set: &'a ConceptSet,
     contrastive: &'a ContrastiveModel,
-    pretrained: &'a Pretrained,
+    pretrained: &'a ModelFolder,
+    engine: Engine,
     device: &'a Device,
 }
 
 impl Evaluator<'_> {
-    fn split(&self, split: Split, name: &'static str) -> SplitEvaluation {
+    fn split(&mut self, split: Split, name: &'static str) -> Result<SplitEvaluation, FlamingoError> {
         let images = sample(self.set, split, self.config.evaluation.samples);
         // Half-way round: another concept, as no concept has so many pictures.
         let half = images.len() / 2;
         let shuffled: Vec<usize> =
             (0..images.len()).map(|index| images[(index + half) % images.len()]).collect();
-        let captions = self.captions(&images);
-        let shuffled_captions = self.captions(&shuffled);
+        let captions = self.captions(&images)?;
+        let shuffled_captions = self.captions(&shuffled)?;
         let exact = |captions: &[Caption]| {
             let right =
                 captions.iter().zip(&images).filter(|(caption, image)| caption.text == self.name(**image));
@@ -113,21 +121,20 @@ impl Evaluator<'_> {
             retrieval_r1: self.retrieval(&images),
             retrieval_chance: 1.0 / images.len().max(1) as f64,
         };
-        SplitEvaluation { name, scores, images, captions }
+        Ok(SplitEvaluation { name, scores, images, captions })
     }
 
-    fn captions(&self, images: &[usize]) -> Vec<Caption> {
-        let Pretrained { model, tokenizer, .. } = self.pretrained;
-        let of_chunk = |chunk: &[usize]| {
-            let visual = model.visual_tokens(self.pixels(chunk));
-            greedy_captions(model, tokenizer, visual, self.config.evaluation.max_tokens)
-        };
-        images.chunks(BATCH).flat_map(of_chunk).collect()
+    fn captions(&mut self, images: &[usize]) -> Result<Vec<Caption>, FlamingoError> {
+        let picture = |image: &usize| Arc::new(self.set.images()[*image].image.clone());
+        let media = images.iter().map(|image| Medium::Image(Source::Picture(picture(image))));
+        let max_new_tokens = self.config.evaluation.max_tokens;
+        let options = GenerateOptions { max_new_tokens, ..GenerateOptions::default() };
+        self.engine.captions(&media.collect::<Vec<_>>(), &[], &options)
     }
 
     /// Mean over all tokens of the captions of `named`, `<EOC>` included, while seeing `seen`.
     fn nll(&self, named: &[usize], seen: Option<&[usize]>) -> f64 {
-        let Pretrained { model, tokenizer, .. } = self.pretrained;
+        let ModelFolder { model, tokenizer, .. } = self.pretrained;
         let (mut total, mut tokens) = (0.0, 0.0);
         for start in (0..named.len()).step_by(BATCH) {
             let range = start..(start + BATCH).min(named.len());

@@ -37,8 +37,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::FlamingoError;
-use crate::folder::{Pretrained, TOKENIZER, WEIGHTS, read_json, write_json};
 use crate::model::Flamingo;
+use crate::pretrained::folder::{ModelFolder, TOKENIZER, WEIGHTS, read_json, write_json};
 use crate::stages::contrastive::{ContrastiveObjective, PairSampler};
 use crate::stages::flamingo::{CaptionSampler, FlamingoObjective, PageSampler, Sampling};
 use crate::stages::language::{LanguageObjective, TextSampler};
@@ -147,7 +147,7 @@ impl Run {
             return Ok(RunEnd::Paused { stage: Stage::Flamingo });
         };
         let pretrained =
-            Pretrained { model, config: self.config.model.clone(), tokenizer: (*self.tokenizer).clone() };
+            ModelFolder { model, config: self.config.model.clone(), tokenizer: (*self.tokenizer).clone() };
         pretrained.save(self.dir.path())?;
         Ok(RunEnd::Finished(Box::new(self.report(&contrastive, &pretrained)?)))
     }
@@ -260,9 +260,9 @@ impl Run {
     fn report(
         &self,
         contrastive: &ContrastiveModel,
-        pretrained: &Pretrained,
+        pretrained: &ModelFolder,
     ) -> Result<Report, FlamingoError> {
-        let evaluation = Evaluation::run(&self.config, &self.set, contrastive, pretrained, &self.device);
+        let evaluation = Evaluation::run(&self.config, &self.set, contrastive, pretrained, &self.device)?;
         let mut times = BTreeMap::new();
         for stage in Stage::ALL {
             times.insert(stage.name().to_owned(), read_json::<StageTime>(&self.finished_file(stage))?);

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::config::RunConfig;
 use super::evaluate::{Evaluation, SplitEvaluation, SplitScores};
 use crate::error::FlamingoError;
-use crate::folder::write_json;
 use crate::inspect::Summary;
+use crate::pretrained::folder::write_json;
 use crate::stages::Stage;
 
 /// What a run came to.

@@ -39,9 +39,9 @@ impl FlamingoConfig {
     }
 }
 
-/// A model with all that it takes to use it.
+/// A model of this project, as its folder holds it.
 #[derive(Debug, Clone)]
-pub struct Pretrained {
+pub struct ModelFolder {
     /// The weights.
     pub model: Flamingo,
     /// Their sizes, and how images are prepared.
@@ -50,7 +50,12 @@ pub struct Pretrained {
     pub tokenizer: TextTokenizer,
 }
 
-impl Pretrained {
+impl ModelFolder {
+    /// Whether `folder` holds a finished model.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(CONFIG).is_file()
+    }
+
     /// Loads a model folder or a finished run's folder onto `device`.
     ///
     /// # Errors

@@ -1,0 +1,26 @@
+//! `--model` and its companions, the same for every verb that asks a model.
+
+use flamingo::core::device::Device;
+use flamingo::{FlamingoError, ModelSource, Pretrained};
+
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    /// A run or model folder, an IDEFICS folder, an OpenFlamingo checkpoint file (with --lm and --vision), or a
+    /// language model alone (folder or GGUF file, for text)
+    #[arg(long, value_name = "MODEL", default_value = "runs/first-light")]
+    model: String,
+    /// The language model of an OpenFlamingo checkpoint: its folder
+    #[arg(long, value_name = "DIR")]
+    lm: Option<String>,
+    /// The vision encoder of an OpenFlamingo checkpoint: a file or folder
+    #[arg(long, value_name = "PATH")]
+    vision: Option<String>,
+}
+
+impl ModelArgs {
+    pub fn open(&self, device: &Device) -> Result<Pretrained, FlamingoError> {
+        let Self { model, lm, vision } = self;
+        let source = ModelSource { model: model.clone(), lm: lm.clone(), vision: vision.clone() };
+        Pretrained::open(source, device)
+    }
+}
