@@ -21,21 +21,31 @@ DELAYS = [40, 0, 10, 200, 1000, 330, 70, 20, 1500, 400, 90, 610, 300, 50]
 RULES = {"prompt": (1, 30, None), "fast": (25, 200, None), "few": (1, 3, None), "end": (3, 4, 1.0), "middle": (2, 4, 0.5)}
 
 
-def drawing(index: int) -> Image.Image:
-    """A few colours only, so that a GIF's palette holds them all."""
-    image = Image.new("RGBA", SIZE, (0, 0, 0, 0) if index % 3 else (40, 90, 20 * (index % 4), 255))
+def drawing(index: int, soft: bool) -> Image.Image:
+    """A few colours only, so that a GIF's palette holds them all; `soft`: with half transparent ones.
+
+    A corner is always transparent: PIL takes an animation whose first frame has no transparency for one that has none.
+    """
+    image = Image.new("RGBA", SIZE)
     draw = ImageDraw.Draw(image)
+    if index % 3 == 0:
+        draw.rectangle((2, 0, 19, 12), fill=(40, 90, 20 * (index % 4), 150 if soft and index % 2 else 255))
     draw.rectangle((index, index // 2, index + 5, index // 2 + 6), fill=(250 - 16 * index, 30, 16 * index, 255))
-    draw.line((0, 13 - index % 5, 19, index % 7), fill=(255, 255, 255, 255))
+    draw.line((0, 13 - index % 5, 19, index % 7), fill=(255, 255, 255, 100 if soft else 255))
     return image
 
 
 def animations() -> None:
-    first, *rest = [drawing(index) for index in range(len(DELAYS))]
-    common = {"save_all": True, "append_images": rest, "duration": DELAYS, "loop": 0}
-    first.save(FOLDER / "walk.gif", disposal=[1, 2, 3, 1, 2, 2, 1, 1, 3, 2, 1, 2, 2, 1], **common)
-    first.save(FOLDER / "walk.webp", lossless=True, **common)
-    first.save(FOLDER / "walk.png", disposal=[0, 1, 2, 0, 0, 1, 1, 2, 0, 1, 0, 2, 1, 0], blend=[0, 1] * 7, **common)
+    common = {"save_all": True, "duration": DELAYS, "loop": 0}
+    first, *rest = [drawing(index, soft=False) for index in range(len(DELAYS))]
+    disposal = [1, 2, 3, 1, 2, 2, 1, 1, 3, 2, 1, 2, 2, 1]
+    first.save(FOLDER / "walk.gif", append_images=rest, disposal=disposal, **common)
+    # Two corners of the PNG standard are left out. PIL mixes the opacities of half transparent pixels as if they were
+    # colours; and `image` restores too much for 2 (as before) directly after 1 (transparent).
+    disposal = [0, 1, 0, 2, 0, 1, 1, 0, 2, 1, 0, 2, 0, 0]
+    first.save(FOLDER / "walk.png", append_images=rest, disposal=disposal, blend=[0, 1] * 7, **common)
+    first, *rest = [drawing(index, soft=True) for index in range(len(DELAYS))]
+    first.save(FOLDER / "walk.webp", append_images=rest, lossless=True, **common)
 
 
 def opened(path) -> tuple[list[Image.Image], list[float]]:

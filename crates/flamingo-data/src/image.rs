@@ -17,7 +17,7 @@ pub const MAX_PIXELS: u64 = 64 << 20;
 pub const MAX_SIDE: u32 = 65_535;
 
 /// The most memory a decoder may take, in bytes.
-const MAX_DECODER_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_DECODER_BYTES: u64 = 512 << 20;
 
 /// Decodes a JPEG, PNG, WebP or GIF (its first frame) and turns it upright as its EXIF data says.
 ///

@@ -1,4 +1,7 @@
 //! Animated GIF, WebP and PNG, read in process.
+//!
+//! One kind of PNG comes out wrong with `image` 0.25.10: where a frame is to leave the picture as it was before, and the
+//! frame before it a transparent hole, there is no hole.
 
 use std::io::Cursor;
 
@@ -7,17 +10,17 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{
-    AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, ImageFormat, ImageResult, Limits, RgbaImage,
+    AnimationDecoder, Delay, DynamicImage, Frame, Frames, ImageDecoder, ImageFormat, ImageResult, Limits,
+    RgbaImage,
 };
 
+use super::webp::WebP;
 use super::{FrameSampling, check_size};
 use crate::DataError;
+use crate::image::MAX_DECODER_BYTES;
 
 /// The most pixels that are decoded of one animation, all its frames together: a minute or two of work.
 const MAX_ANIMATION_PIXELS: u64 = 16 << 30;
-
-/// The most memory a decoder may take, in bytes.
-const MAX_DECODER_BYTES: u64 = 512 << 20;
 
 /// A picture with this delay in milliseconds or less stays for [`USUAL_DELAY`], as in browsers.
 const NO_DELAY: f64 = 10.0;
@@ -27,7 +30,7 @@ const USUAL_DELAY: f64 = 100.0;
 
 /// The frames of a picture file that `sampling` asks for.
 ///
-/// An animation is decoded twice, once for its times, so that memory holds only the frames that are wanted.
+/// An animation is gone through twice, once for its times, so that memory holds only the frames that are wanted.
 pub(super) fn frames(
     bytes: &[u8],
     format: ImageFormat,
@@ -35,10 +38,9 @@ pub(super) fn frames(
     sampling: &FrameSampling,
 ) -> Result<Vec<RgbaImage>, DataError> {
     let unusable = |reason: String| DataError::NotAnImage { name: name.to_owned(), reason };
-    let open = || Animation::open(bytes, format).map_err(|error| unusable(error.to_string()));
     let still = || Ok(vec![crate::image::decode(bytes, name)?]);
 
-    let Some(animation) = open()? else { return still() };
+    let Some(animation) = Animation::open(bytes, format).map_err(unusable)? else { return still() };
     let (width, height) = animation.size;
     check_size(name, width, height, 1)?;
     let (starts, duration) = animation.times(name)?;
@@ -53,9 +55,9 @@ pub(super) fn frames(
 
     let mut wanted = moments.shown(&starts).peekable();
     let mut pictures = Vec::new();
-    let Some(animation) = open()? else { return still() };
+    let Some(animation) = Animation::open(bytes, format).map_err(unusable)? else { return still() };
     for (index, frame) in animation.frames.enumerate() {
-        let frame = frame.map_err(|error| unusable(error.to_string()))?;
+        let frame = frame.map_err(unusable)?;
         let first = pictures.len();
         while wanted.next_if_eq(&index).is_some() {
             pictures.push(frame.buffer().clone());
@@ -72,74 +74,99 @@ pub(super) fn frames(
 struct Animation<'a> {
     size: (u32, u32),
     orientation: Orientation,
-    frames: Frames<'a>,
+    /// How long each frame stays, in milliseconds, where that is known without decoding it.
+    delays: Option<Vec<f64>>,
+    /// Or what is wrong.
+    frames: Box<dyn Iterator<Item = Result<Frame, String>> + 'a>,
 }
 
 impl<'a> Animation<'a> {
-    /// `None` for a picture that does not move.
-    fn open(bytes: &'a [u8], format: ImageFormat) -> ImageResult<Option<Self>> {
-        let mut limits = Limits::default();
-        limits.max_alloc = Some(MAX_DECODER_BYTES);
+    /// `None` for a picture that does not move; what is wrong, for one that is broken.
+    fn open(bytes: &'a [u8], format: ImageFormat) -> Result<Option<Self>, String> {
         match format {
-            ImageFormat::Gif => {
-                let mut decoder = GifDecoder::new(Cursor::new(bytes))?;
-                decoder.set_limits(limits)?;
-                Ok(Some(Self::new(decoder, |decoder| Ok(decoder.into_frames()))?))
-            }
-            ImageFormat::WebP => {
-                let decoder = WebPDecoder::new(Cursor::new(bytes))?;
-                decoder
-                    .has_animation()
-                    .then(|| Self::new(decoder, |decoder| Ok(decoder.into_frames())))
-                    .transpose()
-            }
-            ImageFormat::Png => {
-                let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits)?;
-                decoder
-                    .is_apng()?
-                    .then(|| Self::new(decoder, |decoder| Ok(decoder.apng()?.into_frames())))
-                    .transpose()
-            }
+            ImageFormat::Gif => gif(bytes).map(Some).map_err(|error| error.to_string()),
+            ImageFormat::Png => png(bytes).map_err(|error| error.to_string()),
+            ImageFormat::WebP => webp(bytes),
             _ => Ok(None),
         }
     }
 
-    fn new<D: ImageDecoder>(
-        mut decoder: D,
-        frames: impl FnOnce(D) -> ImageResult<Frames<'a>>,
-    ) -> ImageResult<Self> {
-        let size = decoder.dimensions();
-        // An unreadable orientation tag costs the orientation only, as for still pictures.
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        Ok(Self { size, orientation, frames: frames(decoder)? })
-    }
-
     /// When each frame appears, and how long all of them last, in seconds.
     fn times(self, name: &str) -> Result<(Vec<f64>, f64), DataError> {
-        let each = u64::from(self.size.0) * u64::from(self.size.1);
-        let most = MAX_ANIMATION_PIXELS / each.max(1);
+        let (width, height) = self.size;
+        let most = MAX_ANIMATION_PIXELS / (u64::from(width) * u64::from(height)).max(1);
+        let delays: Box<dyn Iterator<Item = Result<f64, String>>> = match self.delays {
+            Some(delays) => Box::new(delays.into_iter().map(Ok)),
+            None => Box::new(self.frames.map(|frame| Ok(milliseconds(frame?.delay())))),
+        };
         let mut starts = Vec::new();
         let mut now = 0.0;
-        for frame in self.frames {
-            let unusable = |reason: String| DataError::NotAnImage { name: name.to_owned(), reason };
-            let frame =
-                frame.map_err(|error| unusable(format!("frame {} is broken: {error}", starts.len())))?;
+        for delay in delays {
+            let delay = delay.map_err(|error| DataError::NotAnImage {
+                name: name.to_owned(),
+                reason: format!("frame {} is broken: {error}", starts.len()),
+            })?;
             if starts.len() as u64 == most {
-                let what = format!("it has more than {most} frames of {}x{}", self.size.0, self.size.1);
+                let what = format!("it has more than {most} frames of {width}x{height}");
                 return Err(DataError::ClipTooLarge { name: name.to_owned(), what });
             }
             starts.push(now / 1e3);
-            now += delay(&frame);
+            now += if delay > NO_DELAY { delay } else { USUAL_DELAY };
         }
         Ok((starts, now / 1e3))
     }
 }
 
-/// How long a frame stays, in milliseconds.
-fn delay(frame: &Frame) -> f64 {
-    let (numerator, denominator) = frame.delay().numer_denom_ms();
-    let delay = f64::from(numerator) / f64::from(denominator);
-    if delay > NO_DELAY { delay } else { USUAL_DELAY }
+fn gif(bytes: &[u8]) -> ImageResult<Animation<'_>> {
+    let mut decoder = GifDecoder::new(Cursor::new(bytes))?;
+    decoder.set_limits(limits())?;
+    Ok(Animation {
+        size: decoder.dimensions(),
+        orientation: Orientation::NoTransforms,
+        delays: None,
+        frames: decoded(decoder.into_frames()),
+    })
+}
+
+fn png(bytes: &[u8]) -> ImageResult<Option<Animation<'_>>> {
+    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), limits())?;
+    if !decoder.is_apng()? {
+        return Ok(None);
+    }
+    let (size, orientation) = (decoder.dimensions(), orientation(&mut decoder));
+    Ok(Some(Animation { size, orientation, delays: None, frames: decoded(decoder.apng()?.into_frames()) }))
+}
+
+fn webp(bytes: &[u8]) -> Result<Option<Animation<'_>>, String> {
+    let Some(webp) = WebP::parse(bytes)? else { return Ok(None) };
+    let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
+    let (size, delays) = (webp.size, Some(webp.delays()));
+    Ok(Some(Animation {
+        size,
+        orientation: orientation(&mut decoder),
+        delays,
+        frames: Box::new(webp.frames()),
+    }))
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODER_BYTES);
+    limits
+}
+
+/// An unreadable orientation tag costs the orientation only, as for still pictures.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
+}
+
+fn decoded(frames: Frames<'_>) -> Box<dyn Iterator<Item = Result<Frame, String>> + '_> {
+    Box::new(frames.map(|frame| frame.map_err(|error| error.to_string())))
+}
+
+fn milliseconds(delay: Delay) -> f64 {
+    let (numerator, denominator) = delay.numer_denom_ms();
+    f64::from(numerator) / f64::from(denominator)
 }
 
 /// Turns pictures upright.

@@ -23,6 +23,7 @@ mod animation;
 mod ffmpeg;
 mod job;
 mod sampling;
+mod webp;
 
 use std::fs::File;
 use std::io::{Read, Write};

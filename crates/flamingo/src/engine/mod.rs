@@ -254,9 +254,10 @@ impl Engine {
     /// Most tokens that are read.
     fn limit(&self) -> usize {
         let config = self.network().lm().config();
-        match (self.limits, config.positions) {
-            (Limits::Ignored, positions) if !matches!(positions, Positions::Learned { .. }) => usize::MAX - 1,
-            _ => config.max_len,
+        let ends = matches!(config.positions, Positions::Learned { .. });
+        match self.limits {
+            Limits::Ignored if !ends => usize::MAX - 1,
+            Limits::Ignored | Limits::Trained => config.max_len,
         }
     }
 

@@ -98,7 +98,7 @@ impl Draft {
         Ok(piece)
     }
 
-    /// The text as it is; `score` of its log-probability if there is no other.
+    /// The text as far as it goes; without a `score` of its own, its log-probability is the score.
     pub fn into_generated(mut self, score: Option<f64>) -> Generated {
         let mut generated = Generated {
             text: self.text.text().to_owned(),
