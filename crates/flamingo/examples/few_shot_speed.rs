@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release --example few_shot_speed -- [TOKENS PER EXAMPLE]` makes a model of real sizes (CLIP ViT-B/32, a
 //! resampler of 2 layers, SmolLM2-135M with a gated block every 6 layers) with random weights, and prints the best of
-//! several rounds: of each part, for a query behind so many examples; then of whole queries behind 32 examples, asked one
-//! after the other.
+//! several rounds: tokens a second behind one image; each part of a query behind so many examples; whole queries behind 32
+//! examples, asked one after the other.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -60,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let each = std::env::args().nth(1).map_or(Ok(20), |text| text.parse::<usize>())?;
     let config = config()?;
     let model = config.init(&Device::flex())?;
-    println!("ms, best of {ROUNDS}; {each} tokens for each image\n");
+    rates(&model, config.preprocess.size);
+    println!("\nms, best of {ROUNDS}; {each} tokens for each image\n");
     println!("{:>32}{:>14}{:>31}{:>30}", "", "keys and", "prefill", "a token");
     println!(
         "shots   vision  resampler       values         all  cross-attention       all  cross-attention"
@@ -69,6 +70,34 @@ fn main() -> Result<(), Box<dyn Error>> {
         parts(&model, config.preprocess.size, shots, each);
     }
     queries(model, &config, each)
+}
+
+/// How fast an image and 511 tokens are read, and how fast 32 more follow.
+fn rates(model: &Flamingo, size: usize) {
+    let (len, new) = (512, 32);
+    let device = model.lm.embedding.device();
+    let pixels = Tensor::random([1, 1, 1, 3, size, size], Distribution::Normal(0.0, 1.0), &device);
+    let media = model.media(model.visual_tokens(pixels));
+    let text = Tensor::<1, Int>::arange(1..len as i64 + 1, &device).unsqueeze::<2>();
+    let seen = model.see(&media, &MediaLayout::new(&vec![1; len], 1, len, &device));
+    let mut cache = model.lm.cache(1, len + new);
+    let prefill = best(|| {
+        cache.truncate(0);
+        let hidden = model.lm.extend(text.clone(), &mut cache, &seen).narrow(1, len - 1, 1);
+        finished(model.lm.logits(hidden));
+    });
+    let seen = model.see(&media, &MediaLayout::new(&[1], 1, 1, &device));
+    let token = Tensor::<2, Int>::from_data([[5]], &device);
+    let decode = best(|| {
+        cache.truncate(len);
+        for _ in 0..new {
+            let hidden = model.lm.extend(token.clone(), &mut cache, &seen);
+            finished(model.lm.logits(hidden).argmax(2));
+        }
+    });
+    let rate = |tokens: usize, ms: f64| tokens as f64 / ms * 1e3;
+    println!("{len} tokens behind an image: {:.0} tokens/s", rate(len, prefill));
+    println!("{new} tokens behind those: {:.1} tokens/s", rate(new, decode));
 }
 
 /// One row of the first table.
