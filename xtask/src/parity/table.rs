@@ -124,7 +124,11 @@ impl fmt::Display for Row {
         match self.worst {
             None => write!(f, "{:>8} {:>8} {:>8} {:>5}", "equal", "", "equal", "")?,
             Some(Error { max_abs, max_rel, of_bound, bound, scaled }) => {
-                let bound = if scaled { format!("{bound:e}") } else { format!("<= {bound}") };
+                let bound = match scaled {
+                    true => format!("{bound:e}"),
+                    false if bound < 0.1 => format!("<= {bound:e}"),
+                    false => format!("<= {bound}"),
+                };
                 let used = match of_bound {
                     None => "NaN".to_owned(),
                     Some(share) if share >= 10.0 => ">10 x".to_owned(),
