@@ -74,5 +74,5 @@ fn a_damaged_shard_is_named_and_nothing_is_written() {
 
 #[test]
 fn a_folder_that_is_no_model_is_named() {
-    fails(&["caption", "--model", "nowhere", "x.png"], 4, &["nowhere", "no such folder"]);
+    fails(&["caption", "--model", "nowhere", "x.png"], 4, &["nowhere", "no path that exists"]);
 }
