@@ -92,7 +92,7 @@ fn rates(model: &Flamingo, size: usize) {
         cache.truncate(len);
         for _ in 0..new {
             let hidden = model.lm.extend(token.clone(), &mut cache, &seen);
-            finished(model.lm.logits(hidden).argmax(2));
+            let _ = model.lm.logits(hidden).argmax(2).into_data();
         }
     });
     let rate = |tokens: usize, ms: f64| tokens as f64 / ms * 1e3;

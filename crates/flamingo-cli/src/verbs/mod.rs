@@ -8,6 +8,7 @@ pub mod convert;
 mod decoding;
 mod device;
 pub mod generate;
+mod input;
 pub mod inspect;
 mod model;
 mod output;
