@@ -29,6 +29,15 @@ enum Verb {
     /// Build and run `flamingo caption`: one caption for each image
     #[command(disable_help_flag = true)]
     Caption(PassThrough),
+    /// Build and run `flamingo generate`: how a model continues a prompt
+    #[command(disable_help_flag = true)]
+    Generate(PassThrough),
+    /// Build and run `flamingo ask`: a question about images
+    #[command(disable_help_flag = true)]
+    Ask(PassThrough),
+    /// Build and run `flamingo classify`: which of some labels suits an image
+    #[command(disable_help_flag = true)]
+    Classify(PassThrough),
     /// Build and run `flamingo score`: the log-probability of every token of a prompt
     #[command(disable_help_flag = true)]
     Score(PassThrough),
@@ -58,6 +67,9 @@ fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Train(PassThrough { args }) => verbs::flamingo::run("train", args),
         Verb::Caption(PassThrough { args }) => verbs::flamingo::run("caption", args),
+        Verb::Generate(PassThrough { args }) => verbs::flamingo::run("generate", args),
+        Verb::Ask(PassThrough { args }) => verbs::flamingo::run("ask", args),
+        Verb::Classify(PassThrough { args }) => verbs::flamingo::run("classify", args),
         Verb::Score(PassThrough { args }) => verbs::flamingo::run("score", args),
         Verb::Inspect(PassThrough { args }) => verbs::flamingo::run("inspect", args),
         Verb::Convert(PassThrough { args }) => verbs::flamingo::run("convert", args),

@@ -32,15 +32,20 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         | FlamingoError::NoBlocks
         | FlamingoError::Config(_)
         | FlamingoError::Device(_)
+        | FlamingoError::GenerateOption { .. }
         | FlamingoError::Train(TrainError::RunExists { .. } | TrainError::Config { .. }) => 2,
-        FlamingoError::Data(_) | FlamingoError::Prompt { .. } | FlamingoError::PromptFile { .. } => 3,
-        FlamingoError::TooLong { .. } => 3,
+        FlamingoError::Data(_)
+        | FlamingoError::Prompt { .. }
+        | FlamingoError::PromptFile { .. }
+        | FlamingoError::TooLong { .. }
+        | FlamingoError::NoToken { .. } => 3,
         FlamingoError::Folder { .. }
         | FlamingoError::Train(_)
         | FlamingoError::Published { .. }
         | FlamingoError::NoSuchModel { .. }
         | FlamingoError::Offline { .. }
         | FlamingoError::Hub { .. }
+        | FlamingoError::Scores { .. }
         | FlamingoError::Weights(_)
         | FlamingoError::Language(_)
         | FlamingoError::Vision(_) => 4,

@@ -19,6 +19,9 @@ struct Cli {
 enum Verb {
     Train(verbs::train::Args),
     Caption(verbs::caption::Args),
+    Generate(verbs::generate::Args),
+    Ask(verbs::ask::Args),
+    Classify(verbs::classify::Args),
     Score(verbs::score::Args),
     Inspect(verbs::inspect::Args),
     Convert(verbs::convert::Args),
@@ -28,6 +31,9 @@ fn main() -> std::process::ExitCode {
     let result = match Cli::parse().verb {
         Verb::Train(args) => verbs::train::run(&args),
         Verb::Caption(args) => verbs::caption::run(&args),
+        Verb::Generate(args) => verbs::generate::run(&args),
+        Verb::Ask(args) => verbs::ask::run(&args),
+        Verb::Classify(args) => verbs::classify::run(&args),
         Verb::Score(args) => verbs::score::run(&args),
         Verb::Inspect(args) => verbs::inspect::run(&args),
         Verb::Convert(args) => verbs::convert::run(&args),

@@ -74,5 +74,13 @@ fn a_damaged_shard_is_named_and_nothing_is_written() {
 
 #[test]
 fn a_folder_that_is_no_model_is_named() {
-    fails(&["caption", "--model", "nowhere", "x.png"], 4, &["nowhere", "no such folder"]);
+    let parts = ["nowhere", "no path that exists", "owner/name"];
+    fails(&["caption", "--model", "nowhere", "x.png"], 4, &parts);
+}
+
+#[test]
+fn wrong_prompts_and_options_are_named() {
+    fails(&["score", "--prompt", "nowhere.json"], 3, &["nowhere.json"]);
+    fails(&["generate", "--temperature", "-1", "a text", "--model", "nowhere"], 4, &["nowhere"]);
+    fails(&["classify", "--labels", "cat", "x.png"], 1, &["two labels"]);
 }

@@ -39,6 +39,13 @@ pub struct DecodingArgs {
     /// Decides every draw
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    limits: LimitsArg,
+}
+
+/// What to do with texts that are too long.
+#[derive(Debug, clap::Args)]
+pub struct LimitsArg {
     /// Read on behind the length that the language model was trained for, however badly
     #[arg(long)]
     allow_long: bool,
@@ -71,13 +78,20 @@ impl DecodingArgs {
 
     /// An engine that reads as much as these flags allow.
     pub fn engine(&self, model: Pretrained) -> Engine {
-        let limits = if self.allow_long { Limits::Ignored } else { Limits::Trained };
-        if self.allow_long {
-            let context = model.network.lm().config().max_len;
-            eprintln!(
-                "warning: the language model was trained for {context} tokens; behind them it may write anything"
-            );
+        self.limits.engine(model)
+    }
+}
+
+impl LimitsArg {
+    /// An engine that reads as much as this flag allows.
+    pub fn engine(&self, model: Pretrained) -> Engine {
+        if !self.allow_long {
+            return Engine::new(model);
         }
-        Engine::new(model).with_limits(limits)
+        let context = model.network.lm().config().max_len;
+        eprintln!(
+            "warning: the language model was trained for {context} tokens; behind them it may write anything"
+        );
+        Engine::new(model).with_limits(Limits::Ignored)
     }
 }

@@ -1,9 +1,14 @@
 //! One file per verb: its flags, and what it does with the library.
 
+mod answer;
+pub mod ask;
 pub mod caption;
+pub mod classify;
 pub mod convert;
 mod decoding;
 mod device;
+pub mod generate;
+mod input;
 pub mod inspect;
 mod model;
 mod output;

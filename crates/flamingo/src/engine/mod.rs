@@ -191,7 +191,7 @@ impl Engine {
         let states = encoded.into_iter().map(|encoded| self.read_encoded(encoded));
         let states = states.collect::<Result<Vec<State>, _>>()?;
         let Some(longest) = states.iter().map(State::len).max() else { return Ok(Vec::new()) };
-        let options = self.completed(options, longest)?;
+        let options = self.fitted(options, longest)?;
         let start = Instant::now();
         let mut rows = Rows::new(self.network(), &states, self.limit());
         let first = Scores::beside(states.iter().map(|state| state.scores(self.network())));
@@ -221,16 +221,21 @@ impl Engine {
     }
 
     /// The options with this model's own ends (where none are named), without tokens that stand for images, and with
-    /// no more new tokens than it can read behind a prompt of `prompt` tokens.
+    /// no more new tokens than it can read behind `prompt`.
     ///
     /// # Errors
     ///
-    /// [`FlamingoError::TooLong`] if it can read none.
+    /// If the prompt does not suit the model, or it can read nothing behind it.
     pub fn completed(
         &self,
         options: &GenerateOptions,
-        prompt: usize,
+        prompt: &Prompt,
     ) -> Result<GenerateOptions, FlamingoError> {
+        self.fitted(options, self.encode(prompt)?.ids.len())
+    }
+
+    /// [`Engine::completed`] for a prompt of `len` tokens.
+    fn fitted(&self, options: &GenerateOptions, len: usize) -> Result<GenerateOptions, FlamingoError> {
         let dialect = &self.pretrained.dialect;
         let mut options = options.clone();
         if options.stop_ids.is_empty() {
@@ -238,9 +243,9 @@ impl Engine {
         }
         options.banned_ids.extend(dialect.around_images());
         // The last token is never read.
-        let space = (self.limit() + 1).saturating_sub(prompt);
+        let space = (self.limit() + 1).saturating_sub(len);
         if space == 0 {
-            return Err(FlamingoError::TooLong { tokens: prompt + 1, context: self.limit() });
+            return Err(FlamingoError::TooLong { tokens: len + 1, context: self.limit() });
         }
         options.max_new_tokens = options.max_new_tokens.min(space);
         options.min_new_tokens = options.min_new_tokens.min(options.max_new_tokens);

@@ -91,6 +91,14 @@ impl Template {
         }
     }
 
+    /// What stands between a query and its answer, which is left to the answer: a space, or nothing.
+    pub fn lead(&self) -> &'static str {
+        match self.before.last() {
+            Some(Slot::Text(text)) if text.ends_with(' ') => " ",
+            _ => "",
+        }
+    }
+
     /// Examples, and a query at their end, for a model.
     pub fn prompt(&self, dialect: &Dialect, examples: &[Example], query: &Example) -> Prompt {
         let mut parts = Writer { has_eoc: dialect.eoc().is_some(), parts: Vec::new() };
