@@ -34,7 +34,7 @@ SETTINGS = (
     BEAMS | {"length_penalty": 1.0, "no_repeat_ngram": 2},
 )
 NAMES = {"beams": "num_beams", "no_repeat_ngram": "no_repeat_ngram_size", "stop_ids": "eos_token_id"}
-CLEAR = 1e-4  # what two scores must differ by, if the one or the other decides
+CLEAR = 1e-4  # two scores that decide something differ by more
 SIZE = idefics.SIZE
 
 
@@ -79,7 +79,7 @@ class Idefics:
         self.net.load_state_dict({key.removeprefix("weights."): value for key, value in weights.items()})
         around, image, end = range(idefics.VOCAB, idefics.VOCAB + idefics.ADDITIONAL)
         config = self.net.config
-        config.vocab_size += idefics.ADDITIONAL  # beam search forgets these
+        config.vocab_size += idefics.ADDITIONAL  # 4.57.1 has beams only where this counts all scores
         self.pad = config.pad_token_id
         self.stops, self.said = [config.eos_token_id, end], (5, 12)[seed]
         self.banned = [self.pad, around, image]  # what is never said may fill up: penalties count it
@@ -164,7 +164,7 @@ def texts(subject, batch: list[dict], options: dict) -> tuple[list[list[int]], l
     else:
         scores = found.sequences_scores.reshape(-1, beams)
         gaps += [gap(row) for row in scores]
-        scores = [round(score, 5) for score in scores[:, 0].tolist()]
+        scores = [round(score, 6) for score in scores[:, 0].tolist()]
     rows = [row[ids.shape[1] :] for row in found.sequences[::beams].tolist()]
     ends = [next((place + 1 for place, token in enumerate(row) if token in stops), len(row)) for row in rows]
     return [row[:end] for row, end in zip(rows, ends)], scores, min(gaps)
