@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use flamingo::engine::CandidateScore;
 use flamingo::prompt::{Example, Task, Template};
 use serde_json::json;
@@ -13,6 +13,7 @@ use super::input;
 use super::model::ModelArgs;
 use super::output::print;
 use super::shots::ShotsArg;
+use crate::exit::Usage;
 
 /// Print the likeliest of some labels for each image, and its share of their probability
 #[derive(Debug, clap::Args)]
@@ -84,7 +85,7 @@ impl Args {
             None => self.labels.iter().map(|label| label.trim().to_owned()).collect(),
         };
         if labels.len() < 2 || labels.iter().any(String::is_empty) {
-            bail!("there must be two labels at least, none of them empty");
+            return Err(Usage("there must be two labels at least, none of them empty".to_owned()).into());
         }
         Ok(labels)
     }
