@@ -27,12 +27,12 @@ fn subjects() -> Vec<Subject> {
     let mut subjects = Vec::new();
     for seed in 0..2 {
         let published = Published::new(&format!("open-flamingo-{seed}"));
-        let model = Pretrained::open(published.open_flamingo_source().0, &device).unwrap();
+        let model = published.open(&device);
         let image = BASE_VOCAB as u32 + 1;
         subjects.push(Subject { published, model, image, banned: vec![image] });
 
         let published = Published::new(&format!("idefics-{seed}"));
-        let model = Pretrained::open(published.idefics_folder().to_str().unwrap(), &device).unwrap();
+        let model = published.open(&device);
         let image = IDEFICS_VOCAB as u32 + 1;
         subjects.push(Subject { published, model, image, banned: vec![image - 1, image] });
     }

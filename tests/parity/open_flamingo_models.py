@@ -80,8 +80,8 @@ def saved(net: Flamingo, seed: int) -> dict[str, torch.Tensor]:
     return plural
 
 
-def model(seed: int) -> None:
-    random = generator(seed)
+def network(seed: int, random: torch.Generator) -> tuple[Flamingo, dict[str, torch.Tensor], dict[str, str]]:
+    """The model, what other people publish of it, and what is beside their tensors."""
     torch.manual_seed(seed)
     lm, layers, every = language_model(seed)
     randomise(lm, random)
@@ -114,7 +114,12 @@ def model(seed: int) -> None:
     for part in (net.perceiver, net.lang_encoder.gated_cross_attn_layers, net.lang_encoder.get_input_embeddings()):
         randomise(part, random)
     # Freshly added rows of an untied head are random and were never trained: here they are whatever they are.
-    net.eval().requires_grad_(False)
+    return net.eval().requires_grad_(False), tensors, metadata
+
+
+def model(seed: int) -> None:
+    random = generator(seed)
+    net, tensors, metadata = network(seed, random)
     tensors |= {f"weights.flamingo.{key}": value.clone() for key, value in saved(net, seed).items()}
 
     ids = torch.tensor([[2, 5, IMAGE, 7, 8, 1, EOC, IMAGE, 3, 4], [IMAGE, 3, 4, 4, 9, 11, 2, 6, 12, EOC]])

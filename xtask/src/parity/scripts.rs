@@ -46,7 +46,7 @@ pub const SMOLLM2: Weights =
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 18] = [
+pub const SCRIPTS: [Script; 20] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
@@ -62,6 +62,8 @@ pub const SCRIPTS: [Script; 18] = [
     script("llama_3", &LATER),
     script("decoding", &MAIN),
     script("decoding", &LATER),
+    script("generation", &MAIN),
+    script("generation", &LATER),
     script("gguf_files", &MAIN),
     script("pre_tokenizers", &LATER),
     Script { name: "smollm2", environment: &MAIN, weights: Some(&SMOLLM2) },
