@@ -173,11 +173,15 @@ fn what_is_generated_side_by_side_is_what_is_read_at_once() {
 mod parity {
     use std::collections::BTreeMap;
 
+    use flamingo_testkit::Origin;
+
     use super::*;
 
     /// What `tests/parity/generation.py` wrote.
     #[derive(Deserialize)]
     struct Written {
+        part: String,
+        reference: String,
         /// Of each model.
         prompts: BTreeMap<String, Vec<Query>>,
         cases: Vec<Case>,
@@ -190,12 +194,14 @@ mod parity {
         options: GenerateOptions,
         tokens: Vec<Vec<u32>>,
         /// With beams.
-        scores: Vec<f64>,
+        scores: Vec<f32>,
     }
 
     fn check(name: &str, rules: BeamRules) {
-        let path = format!("{}/fixtures/generation-{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let fixture = format!("generation-{name}");
+        let path = format!("{}/fixtures/{fixture}.json", env!("CARGO_MANIFEST_DIR"));
         let written: Written = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let origin = Origin { fixture, part: written.part, reference: written.reference };
         for (model, queries) in &written.prompts {
             let subject = Subject::published(model);
             let prompts: Vec<Prompt> = queries.iter().map(|query| subject.prompt(query)).collect();
@@ -205,34 +211,31 @@ mod parity {
                 // Shown if the test fails: the last one is where.
                 println!("{case:?}");
                 assert_eq!(case.options.beam_rules, rules);
-                let worst = compare(&subject, &prompts, case);
-                println!("the same, scores within {worst:.1e}");
-                assert!(worst < TOLERANCE, "{worst}");
+                compare(&origin, &subject, &prompts, case);
                 cases += 1;
             }
             assert_eq!(cases, 6);
         }
     }
 
-    /// How far a score is off.
-    fn compare(subject: &Subject, prompts: &[Prompt], case: &Case) -> f64 {
+    fn compare(origin: &Origin, subject: &Subject, prompts: &[Prompt], case: &Case) {
         let mut engine = Engine::new(subject.model.clone());
         let together = engine.generate(prompts, &case.options).unwrap();
         let alone = prompts.iter().map(|prompt| {
             engine.forget();
             engine.generate(std::slice::from_ref(prompt), &case.options).unwrap().remove(0)
         });
-        let mut worst = 0.0f64;
+        let search = if case.options.beams > 1 { "beam" } else { "greedy" };
         for texts in [together, alone.collect()] {
-            let tokens: Vec<&[u32]> = texts.iter().map(|text| text.tokens.as_slice()).collect();
-            assert_eq!(tokens, case.tokens);
+            assert_eq!(texts.len(), case.tokens.len());
+            for (text, tokens) in texts.iter().zip(&case.tokens) {
+                origin.assert_equal(&format!("tokens by {search} search"), &text.tokens, tokens);
+            }
             if case.options.beams > 1 {
-                let scores: Vec<f64> = texts.iter().map(|text| text.score).collect();
-                assert_eq!(scores.len(), case.scores.len());
-                worst = worst.max(farthest(&scores, &case.scores));
+                let scores: Vec<f32> = texts.iter().map(|text| text.score as f32).collect();
+                origin.assert_within("scores of beams", &scores, &case.scores, TOLERANCE as f32);
             }
         }
-        worst
     }
 
     #[test]

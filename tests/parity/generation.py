@@ -11,7 +11,6 @@ front, must give the same texts. Prompts at which rounding could decide are pass
 import itertools
 import json
 import random
-from importlib.metadata import version
 from importlib.util import find_spec
 from unittest import mock
 
@@ -19,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 import idefics
-from common import FIXTURES, SEEDS, generator
+from common import FIXTURES, SEEDS, generator, version
 
 PROMPTS, MOST_IMAGES, PICTURES = 20, 6, 12
 NEW_TOKENS = 10
@@ -215,7 +214,7 @@ if __name__ == "__main__":
     name = "open-flamingo" if with_open_flamingo else "idefics"
     subjects = [family(seed) for seed in SEEDS]
     chosen = {subject.name: choose(subject, seed) for seed, subject in enumerate(subjects)}
-    reference = ", ".join(f"{package} {version(package)}" for package in packages) + " generate()"
+    reference = ", ".join(map(version, packages)) + " generate()"
     parts = {"part": json.dumps(f"decoding: {family.__name__}"), "reference": json.dumps(reference)}
     parts["prompts"] = "{" + ",\n".join(f'"{key}":{lines(value)}' for key, value in chosen.items()) + "}"
     parts["cases"] = lines([case for subject in subjects for case in cases(subject, chosen[subject.name])])

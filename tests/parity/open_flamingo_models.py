@@ -21,11 +21,10 @@ from open_flamingo.src import flamingo_lm
 from open_flamingo.src.flamingo import Flamingo
 from open_flamingo.src.helpers import GatedCrossAttentionBlock, PerceiverResampler
 from open_flamingo.src.utils import extend_instance
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, MptConfig, MptForCausalLM
 
-from common import FIXTURES, SEEDS, generator, randomise
+from common import SEEDS, generator, randomise, save, version
 
 TOKENS, ROWS = 17, 24  # the tokenizer's, and the language model's padded table
 EOC, IMAGE = TOKENS, TOKENS + 1  # and <PAD>
@@ -143,10 +142,9 @@ def model(seed: int) -> None:
         text = torch.cat([text, scores.argmax(-1, keepdim=True)], dim=1)
     tensors["out.greedy"] = text
 
-    plain = {key: value.detach().to(torch.float32).contiguous().clone() for key, value in tensors.items()}
-    path = FIXTURES / f"open-flamingo-{seed}.safetensors"
-    save_file(plain, path, metadata=metadata)
-    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, {len(plain)} tensors")
+    part = f"whole model: OpenFlamingo with {('MPT', 'GPT-NeoX')[seed]}"
+    reference = f"{version('open_flamingo')} Flamingo, {version('transformers')}, {version('open_clip_torch')}"
+    save(f"open-flamingo-{seed}", tensors, part, reference, **metadata)
 
 
 if __name__ == "__main__":
