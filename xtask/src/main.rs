@@ -39,6 +39,9 @@ enum Verb {
     /// Build and run `flamingo classify`: which of some labels suits an image
     #[command(disable_help_flag = true)]
     Classify(PassThrough),
+    /// Build and run `flamingo chat`: a conversation with a model
+    #[command(disable_help_flag = true)]
+    Chat(PassThrough),
     /// Build and run `flamingo score`: the log-probability of every token of a prompt
     #[command(disable_help_flag = true)]
     Score(PassThrough),
@@ -48,6 +51,9 @@ enum Verb {
     /// Build and run `flamingo convert`: any checkpoint as one safetensors file
     #[command(disable_help_flag = true)]
     Convert(PassThrough),
+    /// Build and run `flamingo doctor`: devices, programs and folders, and whether they work
+    #[command(disable_help_flag = true)]
+    Doctor(PassThrough),
     /// Run every test and documentation example of the workspace
     #[command(disable_help_flag = true)]
     Test(PassThrough),
@@ -73,9 +79,11 @@ fn main() -> ExitCode {
         Verb::Generate(PassThrough { args }) => verbs::flamingo::run("generate", args),
         Verb::Ask(PassThrough { args }) => verbs::flamingo::run("ask", args),
         Verb::Classify(PassThrough { args }) => verbs::flamingo::run("classify", args),
+        Verb::Chat(PassThrough { args }) => verbs::flamingo::run("chat", args),
         Verb::Score(PassThrough { args }) => verbs::flamingo::run("score", args),
         Verb::Inspect(PassThrough { args }) => verbs::flamingo::run("inspect", args),
         Verb::Convert(PassThrough { args }) => verbs::flamingo::run("convert", args),
+        Verb::Doctor(PassThrough { args }) => verbs::flamingo::run("doctor", args),
         Verb::Test(PassThrough { args }) => verbs::test::run(args),
         Verb::Parity(args) => verbs::parity::run(args),
         Verb::Tidy => verbs::tidy::run(),

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 anything not listed, 2 wrong usage, 3 data, 4 weights.
 
+mod caches;
 mod exit;
 mod verbs;
 
@@ -22,9 +23,11 @@ enum Verb {
     Generate(verbs::generate::Args),
     Ask(verbs::ask::Args),
     Classify(verbs::classify::Args),
+    Chat(verbs::chat::Args),
     Score(verbs::score::Args),
     Inspect(verbs::inspect::Args),
     Convert(verbs::convert::Args),
+    Doctor(verbs::doctor::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -34,9 +37,11 @@ fn main() -> std::process::ExitCode {
         Verb::Generate(args) => verbs::generate::run(&args),
         Verb::Ask(args) => verbs::ask::run(&args),
         Verb::Classify(args) => verbs::classify::run(&args),
+        Verb::Chat(args) => verbs::chat::run(&args),
         Verb::Score(args) => verbs::score::run(&args),
         Verb::Inspect(args) => verbs::inspect::run(&args),
         Verb::Convert(args) => verbs::convert::run(&args),
+        Verb::Doctor(args) => verbs::doctor::run(&args),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

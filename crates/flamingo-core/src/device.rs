@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use burn::tensor::Device;
+use burn::tensor::DeviceType;
 use thiserror::Error;
 
 use crate::nearest;
@@ -59,6 +60,31 @@ impl Backend {
     /// The backends of this binary, in the order of [`Backend::ALL`].
     pub fn available() -> Vec<Backend> {
         Self::ALL.into_iter().filter(|backend| backend.compiled()).collect()
+    }
+
+    /// The devices of this machine that the backend finds; none if it was not compiled in. Panics as the backend does.
+    #[allow(
+        unreachable_patterns,
+        unreachable_code,
+        reason = "reachable, but for builds of every backend, or none"
+    )]
+    pub(crate) fn enumerate(self) -> Vec<Device> {
+        let kind: DeviceType = match self {
+            #[cfg(feature = "flex")]
+            Backend::Flex => DeviceType::Flex,
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => DeviceType::Wgpu,
+            #[cfg(feature = "vulkan")]
+            Backend::Vulkan => DeviceType::Vulkan,
+            #[cfg(feature = "metal")]
+            Backend::Metal => DeviceType::Metal,
+            #[cfg(feature = "cuda")]
+            Backend::Cuda => DeviceType::Cuda,
+            #[cfg(feature = "rocm")]
+            Backend::Rocm => DeviceType::Rocm,
+            _ => return Vec::new(),
+        };
+        Device::enumerate(kind).into_iter().collect()
     }
 }
 
@@ -114,6 +140,20 @@ pub enum DeviceError {
     /// The index makes no sense for the backend.
     #[error("the flex backend is the CPU and has one device: write \"flex\" or \"cpu\" without an index")]
     IndexOnCpu,
+    /// The device, or what it is reached through, does not work.
+    #[error("it does not compute: {what}; is its driver installed, and does it work for other programs?")]
+    Failed {
+        /// What its library says.
+        what: String,
+    },
+    /// The device computes something else.
+    #[error(
+        "its matrix product is off by {difference:.1e}, relative to the largest number: update its driver, or use another"
+    )]
+    Wrong {
+        /// The largest difference from the right product.
+        difference: f64,
+    },
 }
 
 impl FromStr for DeviceSpec {
@@ -180,6 +220,15 @@ pub fn concurrency(device: &Device) -> usize {
     }
     let _ = device;
     1
+}
+
+/// What a person calls the device: the name of a GPU, else what Burn calls it. Panics as the backend does.
+pub(crate) fn name(device: &Device) -> String {
+    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "rocm"))]
+    if let Some(identity) = device.identity() {
+        return format!("{} ({device:?})", identity.name);
+    }
+    format!("{device:?}")
 }
 
 fn not_compiled(backend: Backend) -> DeviceError {

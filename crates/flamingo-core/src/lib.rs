@@ -18,6 +18,7 @@ pub mod media;
 pub mod nearest;
 pub mod overlay;
 pub mod preprocess;
+pub mod probe;
 pub mod seed;
 
 pub use batch::{Batch, HostBatch};

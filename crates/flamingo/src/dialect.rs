@@ -22,6 +22,8 @@ const END_OF_CHUNK: &str = "<|endofchunk|>";
 /// IDEFICS': on both sides of an image, once between two.
 const AROUND_IMAGE: &str = "<fake_token_around_image>";
 const END_OF_UTTERANCE: &str = "<end_of_utterance>";
+/// ChatML's, around a message.
+const MESSAGE: [&str; 2] = ["<|im_start|>", "<|im_end|>"];
 
 /// Whose conventions a model's prompts follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +167,13 @@ impl Dialect {
             _ => None,
         };
         self.image.into_iter().chain(around).collect()
+    }
+
+    /// Whether this is a language model that was trained on conversations in ChatML: its texts end as messages do.
+    pub fn is_chat_ml(&self) -> bool {
+        let Tokenizer::Published(tokenizer) = &self.tokenizer else { return false };
+        let [start, end] = MESSAGE.map(|token| tokenizer.id(token));
+        self.style == Style::Text && start.is_some() && end.is_some_and(|end| self.eos.contains(&end))
     }
 
     /// A prompt as the model reads it.

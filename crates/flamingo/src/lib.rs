@@ -23,6 +23,7 @@
 //! the default), `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`.
 
 pub mod caption;
+pub mod chat;
 pub mod config;
 pub mod dialect;
 pub mod engine;
@@ -42,6 +43,7 @@ pub mod score;
 pub mod stages;
 
 pub use caption::Caption;
+pub use chat::{Conversation, Wording};
 pub use config::{FlamingoConfig, Preset};
 pub use dialect::Dialect;
 pub use engine::{Engine, Limits};

@@ -11,6 +11,11 @@ pub struct DeviceArg {
 }
 
 impl DeviceArg {
+    /// As it was written.
+    pub fn spec(&self) -> DeviceSpec {
+        self.device
+    }
+
     pub fn resolve(&self) -> Result<Device, FlamingoError> {
         Ok(self.device.resolve()?)
     }

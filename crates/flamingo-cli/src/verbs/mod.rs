@@ -3,10 +3,12 @@
 mod answer;
 pub mod ask;
 pub mod caption;
+pub mod chat;
 pub mod classify;
 pub mod convert;
 mod decoding;
 mod device;
+pub mod doctor;
 pub mod generate;
 mod input;
 pub mod inspect;

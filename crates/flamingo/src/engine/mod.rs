@@ -139,6 +139,20 @@ impl Engine {
         self.read_encoded(encoded)
     }
 
+    /// Looks at pictures and clips ahead of their prompt, so that it need not, and errors come now.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be read, or the model sees nothing.
+    pub fn look(&mut self, media: &[Medium]) -> Result<(), FlamingoError> {
+        if let (Network::Language(_), [_, ..]) = (self.network(), media) {
+            let what = "this is a language model alone, which sees no images".to_owned();
+            return Err(FlamingoError::Prompt { what });
+        }
+        self.see(media)?;
+        Ok(())
+    }
+
     fn encode(&self, prompt: &Prompt) -> Result<Encoded, FlamingoError> {
         let encoded = self.pretrained.dialect.encode(prompt)?;
         self.network().check_ids(&encoded.ids)?;

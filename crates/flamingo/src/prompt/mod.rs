@@ -3,9 +3,11 @@
 mod file;
 mod medium;
 mod template;
+mod writer;
 
 pub use medium::{Digest, Frames, Medium, Source};
 pub use template::{Example, Task, Template};
+pub(crate) use writer::Writer;
 
 /// A prompt; [`Dialect::encode`](crate::dialect::Dialect::encode) writes it for a model.
 #[derive(Debug, Clone)]

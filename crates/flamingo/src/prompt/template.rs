@@ -10,6 +10,7 @@
 //! | OpenFlamingo | `Output:…` and a new line (its `evaluate.py`) | `Question:… Short answer:…` and a new line |
 //! | IDEFICS | `User:… Describe this image. Assistant:…` (its guide in transformers) | an instruction, then `Question: … Answer: …` |
 
+use super::writer::Writer;
 use super::{Medium, Part, Prompt};
 use crate::dialect::{Dialect, Style};
 use crate::error::FlamingoError;
@@ -101,20 +102,32 @@ impl Template {
 
     /// Examples, and a query at their end, for a model.
     pub fn prompt(&self, dialect: &Dialect, examples: &[Example], query: &Example) -> Prompt {
-        let mut parts = Writer { has_eoc: dialect.eoc().is_some(), parts: Vec::new() };
-        parts.text(&self.preamble);
+        let mut writer = Writer::new(dialect);
+        writer.text(&self.preamble);
         for example in examples {
-            parts.slots(&self.before, example);
-            parts.text(&example.answer);
-            parts.slots(&self.behind, example);
+            write(&mut writer, &self.before, example);
+            writer.text(&example.answer);
+            write(&mut writer, &self.behind, example);
         }
-        parts.slots(&self.before, query);
-        if let Some(Part::Text(text)) = parts.parts.last_mut()
+        write(&mut writer, &self.before, query);
+        let mut parts = writer.finish();
+        if let Some(Part::Text(text)) = parts.last_mut()
             && text.ends_with(' ')
         {
             text.pop();
         }
-        Prompt::Parts(parts.parts)
+        Prompt::Parts(parts)
+    }
+}
+
+fn write(writer: &mut Writer, slots: &[Slot], example: &Example) {
+    for slot in slots {
+        match slot {
+            Slot::Text(text) => writer.text(text),
+            Slot::Question => writer.text(&example.question),
+            Slot::Image => writer.media(&example.media),
+            Slot::EndOfChunk => writer.end_of_chunk(),
+        }
     }
 }
 
@@ -136,34 +149,6 @@ fn slots(mut text: &str) -> Vec<Slot> {
     }
     slots.push(Slot::Text(text.to_owned()));
     slots
-}
-
-/// A prompt in the making: texts beside each other become one.
-struct Writer {
-    has_eoc: bool,
-    parts: Vec<Part>,
-}
-
-impl Writer {
-    fn slots(&mut self, slots: &[Slot], example: &Example) {
-        for slot in slots {
-            match slot {
-                Slot::Text(text) => self.text(text),
-                Slot::Question => self.text(&example.question),
-                Slot::Image => self.parts.extend(example.media.iter().cloned().map(Part::Medium)),
-                Slot::EndOfChunk if self.has_eoc => self.parts.push(Part::EndOfChunk),
-                Slot::EndOfChunk => {}
-            }
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        match self.parts.last_mut() {
-            Some(Part::Text(last)) => last.push_str(text),
-            _ if text.is_empty() => {}
-            _ => self.parts.push(Part::Text(text.to_owned())),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The command as a person meets it: what it prints, and with which code it ends when something is wrong.
 
+mod chat;
+mod doctor;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
