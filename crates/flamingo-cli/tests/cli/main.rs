@@ -1,7 +1,9 @@
 //! The command as a person meets it: what it prints, and with which code it ends when something is wrong.
 
+mod ask;
 mod chat;
 mod doctor;
+mod tiny;
 
 use std::path::Path;
 use std::process::{Command, Output};
