@@ -1,6 +1,8 @@
 //! Decoding against `transformers`: the same models, prompts and settings give the same texts and scores, under the
 //! rules of two of its versions; and what can be drawn is what it would draw from.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use flamingo::FlamingoError;
 use flamingo::data::PretrainedTokenizer;
@@ -10,6 +12,7 @@ use flamingo::generate::{
 };
 use flamingo::lm::families::LanguageModel;
 use flamingo::lm::{Decoder, NoHook, Padding};
+use flamingo_testkit::Origin;
 use flamingo_weights::Checkpoint;
 use serde_json::Value;
 
@@ -80,68 +83,82 @@ fn found(decoder: &Decoder, prompts: &[Vec<u32>], options: &GenerateOptions) -> 
     generate_n_best(&mut reader, first, prompts, options, &numbers).unwrap()
 }
 
-fn read_json(name: &str) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(fixture(name)).unwrap()).unwrap()
-}
-
-fn check(version: &str, rules: BeamRules) {
-    let file = read_json(&format!("decoding-{version}.json"));
-    let prompts: Vec<Vec<u32>> = serde_json::from_value(file["prompts"].clone()).unwrap();
-    let models = ["lm-llama-untied-0", "lm-pythia-1"].map(|name| (name, decoder(name)));
-    for case in file["cases"].as_array().unwrap() {
-        let options: GenerateOptions = serde_json::from_value(case["options"].clone()).unwrap();
-        let options = GenerateOptions { beam_rules: rules, ..options };
-        let (_, decoder) = models.iter().find(|(name, _)| case["model"] == *name).unwrap();
-        let together = found(decoder, &prompts, &options);
-        for (place, (prompt, texts)) in prompts.iter().zip(together).enumerate() {
-            let about = format!("prompt {prompt:?} of {case}");
-            let expected: Vec<u32> = serde_json::from_value(case["best"][place].clone()).unwrap();
-            let mut best = texts[0].tokens.clone();
-            if let (BeamRules::Transformers435, true, Some(end)) = (rules, options.beams > 1, best.last_mut())
-                && texts[0].ending == Ending::StopId
-            {
-                // Whichever came, the older version writes the first stop id behind a text.
-                *end = options.stop_ids[0];
-            }
-            assert_eq!(best, expected, "{about}");
-            if options.beams > 1 {
-                let expected: Vec<f64> = serde_json::from_value(case["scores"][place].clone()).unwrap();
-                assert_eq!(texts.len(), expected.len(), "{about}");
-                for (text, expected) in texts.iter().zip(expected) {
-                    assert!((text.score - expected).abs() < 2e-4, "{} for {expected}, {about}", text.score);
-                }
-            }
-            let alone = found(decoder, std::slice::from_ref(prompt), &options);
-            assert_eq!(tokens(&alone[0]), tokens(&texts), "alone and together, {about}");
-        }
-    }
-}
-
 fn tokens(texts: &[Generated]) -> Vec<&[u32]> {
     texts.iter().map(|text| text.tokens.as_slice()).collect()
 }
 
-#[test]
-fn texts_are_those_of_transformers_4_35() {
-    check("4.35", BeamRules::Transformers435);
-}
+/// What `transformers` generates; `cargo xtask parity` runs these.
+mod parity {
+    use super::*;
 
-#[test]
-fn texts_are_those_of_transformers_4_57() {
-    check("4.57", BeamRules::Transformers457);
-}
+    /// What its script wrote, and where that comes from.
+    fn read(version: &str) -> (Value, Origin) {
+        let name = format!("decoding-{version}");
+        let text = std::fs::read_to_string(fixture(&format!("{name}.json"))).unwrap();
+        let file: Value = serde_json::from_str(&text).unwrap();
+        let origin = Origin::new(&name, |key| Some(file[key].as_str()?.to_owned()));
+        (file, origin)
+    }
 
-#[test]
-fn what_can_be_drawn_is_what_transformers_would_draw_from() {
-    for case in read_json("decoding-4.57.json")["filtered"].as_array().unwrap() {
-        let options: GenerateOptions = serde_json::from_value(case["options"].clone()).unwrap();
-        let scores: Vec<f32> = serde_json::from_value(case["scores"].clone()).unwrap();
-        let candidates = sampling::candidates(&scores, &options);
-        let left = case["left"].as_object().unwrap();
-        assert_eq!(candidates.len(), left.len(), "{case}");
-        for candidate in candidates {
-            let expected = left[&candidate.id.to_string()].as_f64().unwrap();
-            assert!((candidate.probability - expected).abs() < 1e-6, "{candidate:?} of {case}");
+    fn check(version: &str, rules: BeamRules) {
+        let (file, origin) = read(version);
+        let prompts: Vec<Vec<u32>> = serde_json::from_value(file["prompts"].clone()).unwrap();
+        let models = ["lm-llama-untied-0", "lm-pythia-1"].map(|name| (name, decoder(name)));
+        for case in file["cases"].as_array().unwrap() {
+            let options: GenerateOptions = serde_json::from_value(case["options"].clone()).unwrap();
+            let options = GenerateOptions { beam_rules: rules, ..options };
+            let (_, decoder) = models.iter().find(|(name, _)| case["model"] == *name).unwrap();
+            let together = found(decoder, &prompts, &options);
+            for (place, (prompt, texts)) in prompts.iter().zip(together).enumerate() {
+                // Shown if the test fails: the last one is where.
+                println!("prompt {prompt:?} of {case}");
+                let expected: Vec<u32> = serde_json::from_value(case["best"][place].clone()).unwrap();
+                let mut best = texts[0].tokens.clone();
+                if let (BeamRules::Transformers435, true, Some(end)) =
+                    (rules, options.beams > 1, best.last_mut())
+                    && texts[0].ending == Ending::StopId
+                {
+                    // Whichever came, the older version writes the first stop id behind a text.
+                    *end = options.stop_ids[0];
+                }
+                let search = if options.beams > 1 { "beam" } else { "greedy" };
+                origin.assert_equal(&format!("tokens by {search} search"), &best, &expected);
+                if options.beams > 1 {
+                    let expected: Vec<f32> = serde_json::from_value(case["scores"][place].clone()).unwrap();
+                    let scores: Vec<f32> = texts.iter().map(|text| text.score as f32).collect();
+                    origin.assert_within("scores of beams", &scores, &expected, 2e-4);
+                }
+                let alone = found(decoder, std::slice::from_ref(prompt), &options);
+                assert_eq!(tokens(&alone[0]), tokens(&texts), "alone and together");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_are_those_of_transformers_4_35() {
+        check("4.35", BeamRules::Transformers435);
+    }
+
+    #[test]
+    fn texts_are_those_of_transformers_4_57() {
+        check("4.57", BeamRules::Transformers457);
+    }
+
+    #[test]
+    fn what_can_be_drawn_is_what_transformers_would_draw_from() {
+        let (file, origin) = read("4.57");
+        for case in file["filtered"].as_array().unwrap() {
+            println!("{case}");
+            let options: GenerateOptions = serde_json::from_value(case["options"].clone()).unwrap();
+            let scores: Vec<f32> = serde_json::from_value(case["scores"].clone()).unwrap();
+            let left: BTreeMap<u32, f32> = serde_json::from_value(case["left"].clone()).unwrap();
+            let candidates = sampling::candidates(&scores, &options);
+            let found: BTreeMap<u32, f32> =
+                candidates.iter().map(|it| (it.id, it.probability as f32)).collect();
+            let ids = |of: &BTreeMap<u32, f32>| of.keys().copied().collect::<Vec<_>>();
+            origin.assert_equal("ids to draw from", &ids(&found), &ids(&left));
+            let probabilities = |of: BTreeMap<u32, f32>| of.into_values().collect::<Vec<_>>();
+            origin.assert_within("probabilities of them", &probabilities(found), &probabilities(left), 1e-6);
         }
     }
 }

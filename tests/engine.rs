@@ -27,12 +27,12 @@ fn subjects() -> Vec<Subject> {
     let mut subjects = Vec::new();
     for seed in 0..2 {
         let published = Published::new(&format!("open-flamingo-{seed}"));
-        let model = Pretrained::open(published.open_flamingo_source().0, &device).unwrap();
+        let model = published.open(&device);
         let image = BASE_VOCAB as u32 + 1;
         subjects.push(Subject { published, model, image, banned: vec![image] });
 
         let published = Published::new(&format!("idefics-{seed}"));
-        let model = Pretrained::open(published.idefics_folder().to_str().unwrap(), &device).unwrap();
+        let model = published.open(&device);
         let image = IDEFICS_VOCAB as u32 + 1;
         subjects.push(Subject { published, model, image, banned: vec![image - 1, image] });
     }
@@ -86,32 +86,37 @@ fn same(one: &Generated, other: &Generated) {
     }
 }
 
-#[test]
-fn greedy_texts_are_those_of_the_reference() {
-    for subject in &subjects()[..4] {
-        let fixture = &subject.published.fixture;
-        let device = Device::flex();
-        let expected: Vec<u32> =
-            fixture.tensor::<2>("out.greedy", &device).into_data().iter::<u32>().collect();
-        let (prompt, expected) = expected.split_at(expected.len() - 20);
-        let pixels = subject.published.checkpoint.read("in.pixels").unwrap();
-        let (media, size) = (pixels.shape()[1], pixels.shape()[pixels.shape().len() - 1]);
-        let values: Vec<f32> = pixels.iter().collect();
-        let files: Vec<PathBuf> = values
-            .chunks(3 * size * size)
-            .take(media)
-            .enumerate()
-            .map(|(index, image)| {
-                let path = subject.published.folder.path().join(format!("row-{index}.safetensors"));
-                write_pixels(&path, image, size);
-                path
-            })
-            .collect();
-        let images = prompt.iter().filter(|id| **id == subject.image).count();
-        let prompt = json!({"token_ids": prompt, "images": files[..images]}).to_string();
-        let prompt = Prompt::from_json(&prompt, subject.published.folder.path()).unwrap();
-        let text = subject.engine().generate(&[prompt], &subject.options(20)).unwrap().remove(0);
-        assert_eq!(text.tokens, expected);
+/// `cargo xtask parity` runs this.
+mod parity {
+    use super::*;
+
+    #[test]
+    fn greedy_texts_are_those_of_the_reference() {
+        for subject in &subjects()[..4] {
+            let fixture = &subject.published.fixture;
+            let device = Device::flex();
+            let expected: Vec<u32> =
+                fixture.tensor::<2>("out.greedy", &device).into_data().iter::<u32>().collect();
+            let (prompt, expected) = expected.split_at(expected.len() - 20);
+            let pixels = subject.published.checkpoint.read("in.pixels").unwrap();
+            let (media, size) = (pixels.shape()[1], pixels.shape()[pixels.shape().len() - 1]);
+            let values: Vec<f32> = pixels.iter().collect();
+            let files: Vec<PathBuf> = values
+                .chunks(3 * size * size)
+                .take(media)
+                .enumerate()
+                .map(|(index, image)| {
+                    let path = subject.published.folder.path().join(format!("row-{index}.safetensors"));
+                    write_pixels(&path, image, size);
+                    path
+                })
+                .collect();
+            let images = prompt.iter().filter(|id| **id == subject.image).count();
+            let prompt = json!({"token_ids": prompt, "images": files[..images]}).to_string();
+            let prompt = Prompt::from_json(&prompt, subject.published.folder.path()).unwrap();
+            let text = subject.engine().generate(&[prompt], &subject.options(20)).unwrap().remove(0);
+            fixture.origin().assert_equal("tokens by the engine", &text.tokens, expected);
+        }
     }
 }
 

@@ -26,6 +26,11 @@ fn config(attention: MediaAttention) -> FlamingoConfig {
 
 /// Random weights; every gate open.
 fn model(attention: MediaAttention, device: &Device) -> Flamingo {
+    open_gates(closed(attention, device))
+}
+
+/// A fresh model with every gate open.
+pub fn open_gates(model: Flamingo) -> Flamingo {
     struct OpenGates;
     impl ModuleMapper for OpenGates {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -36,7 +41,7 @@ fn model(attention: MediaAttention, device: &Device) -> Flamingo {
             }
         }
     }
-    closed(attention, device).map(&mut OpenGates)
+    model.map(&mut OpenGates)
 }
 
 fn closed(attention: MediaAttention, device: &Device) -> Flamingo {

@@ -1,12 +1,12 @@
 //! Perceiver Resampler and gated cross-attention against the `open_flamingo` package.
 
 use burn::module::Param;
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Tensor};
 use flamingo::nn::{Act, NormConfig};
 use flamingo::resampler::{PerceiverResampler, ResamplerConfig};
 use flamingo::xattn::{GatedXattnBlock, GatedXattnConfig, Sight};
 use flamingo::{MediaAttention, MediaLayout};
-use flamingo_testkit::{Fixture, assert_close, weighted_sum};
+use flamingo_testkit::{Fixture, weighted_sum};
 
 const NORM: NormConfig = NormConfig::Layer { epsilon: 1e-5 };
 const D_MEDIA: usize = 12;
@@ -48,12 +48,10 @@ fn check_resampler(name: &str, n_frames: usize) {
     let resampler = resampler(&fixture, n_frames, &device);
     let features = fixture.tensor::<5>("in.features", &device).require_grad();
     let out = resampler.forward(features.clone());
-    assert_close(out.clone(), fixture.tensor("out.latents", &device), 1e-5);
+    fixture.assert_close("out.latents", out.clone(), 1e-5);
     let gradients = weighted_sum(out).backward();
-    let plain = device.clone().inner();
-    assert_close(features.grad(&gradients).unwrap(), fixture.tensor("grad.features", &plain), 1e-4);
-    let latents = resampler.latents.val().grad(&gradients).unwrap();
-    assert_close(latents, fixture.tensor("grad.latents", &plain), 1e-4);
+    fixture.assert_close("grad.features", features.grad(&gradients).unwrap(), 2e-5);
+    fixture.assert_close("grad.latents", resampler.latents.val().grad(&gradients).unwrap(), 2e-5);
 }
 
 #[test]
@@ -75,9 +73,9 @@ fn clips_shorter_and_longer_than_trained_take_the_right_embeddings() {
         let fixture = Fixture::load(&format!("resampler-video-{seed}"));
         let resampler = resampler(&fixture, 4, &device);
         let two = fixture.tensor::<5>("in.features", &device).slice([0..2, 0..2, 0..2]);
-        assert_close(resampler.forward(two), fixture.tensor("out.two_frames", &device), 1e-5);
+        fixture.assert_close("out.two_frames", resampler.forward(two), 1e-5);
         let nine = fixture.tensor::<5>("in.clip", &device);
-        assert_close(resampler.forward(nine), fixture.tensor("out.clip", &device), 1e-5);
+        fixture.assert_close("out.clip", resampler.forward(nine), 1e-5);
     }
 }
 
@@ -121,23 +119,22 @@ fn check_xattn(seed: u32, mode: &str, attention: MediaAttention) {
     };
     let kv = block.media_kv(media.clone());
     let sight = Sight::new(&layout, attention, kv.dims());
-    let expected = |kind: &str| fixture.tensor::<3>(kind, &device) * compared.clone();
+    let check = |key: &str, actual: Tensor<3>| {
+        let expected = fixture.tensor::<3>(key, &device) * compared.clone();
+        fixture.origin().assert_close(key, actual * compared.clone(), expected, 1e-5);
+    };
 
-    let attended = block.attend(text.clone(), &kv, &sight) * compared.clone();
-    assert_close(attended, expected(&format!("mid.{mode}.attended")), 1e-5);
+    check(&format!("mid.{mode}.attended"), block.attend(text.clone(), &kv, &sight));
     let out = block.forward(text.clone(), &kv, &sight);
-    assert_close(out.clone() * compared.clone(), expected(&format!("out.{mode}")), 1e-5);
+    check(&format!("out.{mode}"), out.clone());
 
     let gradients = weighted_sum(out * sees).backward();
-    let plain = device.clone().inner();
     let wanted = |name: &str| format!("grad.{mode}.{name}");
-    assert_close(text.grad(&gradients).unwrap(), fixture.tensor(&wanted("text"), &plain), 1e-4);
-    assert_close(media.grad(&gradients).unwrap(), fixture.tensor(&wanted("media"), &plain), 1e-4);
-    let gate = |gate: &Param<Tensor<1>>, gradients: &Gradients| gate.val().grad(gradients).unwrap();
-    let attention_gate = gate(&block.attention_gate, &gradients);
-    assert_close(attention_gate, fixture.tensor(&wanted("attn_gate"), &plain), 1e-4);
-    let feed_forward_gate = gate(&block.feed_forward_gate, &gradients);
-    assert_close(feed_forward_gate, fixture.tensor(&wanted("ff_gate"), &plain), 1e-4);
+    fixture.assert_close(&wanted("text"), text.grad(&gradients).unwrap(), 2e-5);
+    fixture.assert_close(&wanted("media"), media.grad(&gradients).unwrap(), 2e-5);
+    let gate = |gate: &Param<Tensor<1>>| gate.val().grad(&gradients).unwrap();
+    fixture.assert_close(&wanted("attn_gate"), gate(&block.attention_gate), 2e-5);
+    fixture.assert_close(&wanted("ff_gate"), gate(&block.feed_forward_gate), 2e-5);
 }
 
 #[test]

@@ -4,11 +4,16 @@ use burn::tensor::Device;
 use flamingo::data::PretrainedTokenizer;
 use flamingo::lm::NoHook;
 use flamingo::lm::families::LanguageModel;
-use flamingo_testkit::{Fixture, assert_close};
+use flamingo_testkit::{Fixture, Origin};
 use flamingo_weights::{Checkpoint, MetadataValue};
 
 fn path(name: &str) -> String {
     format!("{}/fixtures/{name}.gguf", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn origin(name: &str, checkpoint: &Checkpoint) -> Origin {
+    let said = |key: &str| Some(checkpoint.metadata().get(&format!("test.{key}"))?.as_str()?.to_owned());
+    Origin::new(name, said)
 }
 
 /// With rows of queries and keys in the order of GGUF: the logits are those of the model it was converted from.
@@ -17,18 +22,22 @@ fn llama_is_the_model_that_it_was_converted_from() {
     let device = Device::flex();
     // With plain wavelengths, all scaled alike, and scaled by factors of their own.
     for (name, seed) in [("llama", 0), ("llama", 1), ("llama-linear", 0), ("llama-3", 0)] {
-        let (model, checkpoint) = LanguageModel::open(path(&format!("gguf-{name}-{seed}"))).unwrap();
+        let file = format!("gguf-{name}-{seed}");
+        let (model, checkpoint) = LanguageModel::open(path(&file)).unwrap();
+        let origin = origin(&file, &checkpoint);
         assert_eq!((model.family.name, model.tokens.bos), ("llama", Some(1)));
         let (decoder, report) = model.load(checkpoint, &device).unwrap();
         assert!(report.is_complete(), "{report}");
         let fixture = Fixture::load(&format!("lm-{name}-{seed}"));
         let logits = decoder.forward(fixture.tensor::<2>("in.ids", &device).int(), &NoHook);
-        assert_close(logits, fixture.tensor("out.logits", &device), 5e-6);
+        origin.assert_close("out.logits", logits, fixture.tensor("out.logits", &device), 5e-6);
     }
 }
 
 fn check_tokenizer(name: &str) -> PretrainedTokenizer {
-    let checkpoint = Checkpoint::open(path(&format!("gguf-tokenizer-{name}"))).unwrap();
+    let file = format!("gguf-tokenizer-{name}");
+    let checkpoint = Checkpoint::open(path(&file)).unwrap();
+    let origin = origin(&file, &checkpoint);
     let tokenizer = PretrainedTokenizer::from_gguf(&checkpoint).unwrap();
     let metadata = checkpoint.metadata();
     let texts = metadata["test.texts"].as_list().unwrap().iter().filter_map(MetadataValue::as_str);
@@ -43,7 +52,7 @@ fn check_tokenizer(name: &str) -> PretrainedTokenizer {
         assert_eq!(Some(expected.len()), length.as_usize());
         let ids = tokenizer.encode(text).unwrap();
         let found: Vec<usize> = ids.iter().map(|id| *id as usize).collect();
-        assert_eq!(found, expected, "{text:?}");
+        origin.assert_equal("ids", &found, &expected);
         assert_eq!(tokenizer.decode(&ids).unwrap(), text.replace("<|end|>", ""), "there and back");
         checked += 1;
     }

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use flamingo::lm::families::chinchilla::chinchilla;
 use flamingo::lm::{Decoder, DecoderConfig, LayerHook, NoHook};
-use flamingo_testkit::{Fixture, assert_close, weighted_sum};
+use flamingo_testkit::{Fixture, weighted_sum};
 
 fn decoder(fixture: &Fixture, device: &Device) -> Decoder {
     let config = DecoderConfig { vocab: 11, new_tokens: 2, d_head: 6, d_ff: 20, ..chinchilla(2, 12, 3) };
@@ -32,8 +32,7 @@ struct Compare<'a>(&'a Fixture);
 impl LayerHook for Compare<'_> {
     fn before_layer(&self, layer: usize, hidden: Tensor<3>) -> Tensor<3> {
         if let Some(previous) = layer.checked_sub(1) {
-            let expected = self.0.tensor(&format!("mid.layer{previous}"), &hidden.device());
-            assert_close(hidden.clone(), expected, 1e-5);
+            self.0.assert_close(&format!("mid.layer{previous}"), hidden.clone(), 1e-5);
         }
         hidden
     }
@@ -46,14 +45,13 @@ fn relative_attention_and_decoder_are_transformers() {
         let fixture = Fixture::load(&format!("transformer-xl-{seed}"));
         let ids = fixture.tensor::<2>("in.ids", &device).int();
         let logits = decoder(&fixture, &device).forward(ids, &Compare(&fixture));
-        assert_close(logits, fixture.tensor("out.logits", &device), 1e-5);
+        fixture.assert_close("out.logits", logits, 1e-5);
     }
 }
 
 #[test]
 fn gradients_of_positions_and_both_embedding_tables_are_transformers() {
     let device = Device::flex().autodiff();
-    let plain = device.clone().inner();
     for seed in 0..2 {
         let fixture = Fixture::load(&format!("transformer-xl-{seed}"));
         let decoder = decoder(&fixture, &device);
@@ -61,12 +59,12 @@ fn gradients_of_positions_and_both_embedding_tables_are_transformers() {
         let gradients = weighted_sum(decoder.forward(ids, &NoHook)).backward();
         let attention = &decoder.blocks[0].attention;
         let content = attention.content_bias.as_ref().unwrap().val().grad(&gradients).unwrap();
-        assert_close(content, fixture.tensor("grad.r_w_bias", &plain), 1e-4);
+        fixture.assert_close("grad.r_w_bias", content, 2e-5);
         let position = attention.position_bias.as_ref().unwrap().val().grad(&gradients).unwrap();
-        assert_close(position, fixture.tensor("grad.r_r_bias", &plain), 1e-4);
+        fixture.assert_close("grad.r_r_bias", position, 2e-5);
         let tables = [Some(&decoder.embedding), decoder.new_embedding.as_ref()];
         let tables =
             tables.into_iter().flatten().map(|table| table.val().grad(&gradients).unwrap()).collect();
-        assert_close(Tensor::<2>::cat(tables, 0), fixture.tensor("grad.embedding", &plain), 1e-4);
+        fixture.assert_close("grad.embedding", Tensor::<2>::cat(tables, 0), 2e-5);
     }
 }

@@ -6,7 +6,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use flamingo::train::gradients::clip_adaptive;
 use flamingo::train::{AdamWSpec, GroupSpec, PathAdamW, Schedule, TrainConfig};
-use flamingo_testkit::{Fixture, assert_close};
+use flamingo_testkit::Fixture;
 
 #[derive(Module, Debug)]
 struct Units {
@@ -64,9 +64,9 @@ fn adaptive_clipping_is_timms() {
         };
         clip_adaptive(&units, &mut gradients, &TrainConfig { groups: vec![agc], ..config() });
         let linear = gradients.get::<2>(units.linear.weight.id).unwrap().transpose();
-        assert_close(linear, fixture.tensor("out.linear", &plain), 1e-6);
-        assert_close(gradients.get::<4>(units.conv.id).unwrap(), fixture.tensor("out.conv", &plain), 1e-6);
-        assert_close(gradients.get::<1>(units.bias.id).unwrap(), fixture.tensor("out.bias", &plain), 1e-6);
+        fixture.assert_close("out.linear", linear, 1e-6);
+        fixture.assert_close("out.conv", gradients.get::<4>(units.conv.id).unwrap(), 1e-6);
+        fixture.assert_close("out.bias", gradients.get::<1>(units.bias.id).unwrap(), 1e-6);
     }
 }
 
@@ -83,8 +83,7 @@ fn adamw_is_torchs() {
             let mut gradients = GradientsParams::new();
             gradients.register(model.weight.id, fixture.tensor::<2>(&format!("in.grad{step}"), &plain));
             model = adamw.step(&config(), 3e-2, model, gradients);
-            let expected = fixture.tensor(&format!("out.weight{step}"), &plain);
-            assert_close(model.weight.val().inner(), expected, 1e-6);
+            fixture.assert_close(&format!("out.weight{step}"), model.weight.val(), 1e-6);
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use flamingo::data::RgbaImage;
 use flamingo::data::image;
 use flamingo::data::video::{Coverage, FrameSampling, frames, frames_from_bytes};
+use flamingo_testkit::Origin;
+use serde_json::Value;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/video")
@@ -22,25 +24,34 @@ fn rules() -> [(&'static str, FrameSampling); 5] {
     ]
 }
 
-/// Side by side; transparent pixels have no colour.
-fn sheet(pictures: &[RgbaImage]) -> RgbaImage {
-    let (width, height) = pictures[0].dimensions();
-    RgbaImage::from_fn(width * pictures.len() as u32, height, |x, y| {
-        let pixel = pictures[(x / width) as usize][(x % width, y)];
-        if pixel[3] == 0 { [0; 4].into() } else { pixel }
-    })
+/// Transparent ones have no colour.
+fn visible_pixels(picture: &RgbaImage) -> Vec<[u8; 4]> {
+    picture.pixels().map(|pixel| if pixel[3] == 0 { [0; 4] } else { pixel.0 }).collect()
+}
+
+/// Of comparisons with an animation's frames.
+fn origin(extension: &str) -> Origin {
+    let file: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder().join("origin.json")).unwrap()).unwrap();
+    let said = |key: &str| Some(file[key].as_str()?.to_owned());
+    Origin::new(&format!("video/walk.{extension}"), said)
 }
 
 fn compare(extension: &str) {
     let path = folder().join(format!("walk.{extension}"));
+    let origin = origin(extension);
     for (rule, sampling) in rules() {
         let read = frames(&path, &sampling).unwrap();
         let expected = image::open(folder().join(format!("{extension}.{rule}.sheet.png"))).unwrap();
-        let found = sheet(&read);
-        assert_eq!(found.dimensions(), expected.dimensions(), "{rule}: number of frames");
-        let different = found.pixels().zip(expected.pixels()).position(|(found, expected)| found != expected);
-        let frame = different.map(|position| position as u32 % found.width() / read[0].width());
-        assert_eq!(frame, None, "{rule}: the first frame whose upper pixels differ");
+        let (width, height) = read[0].dimensions();
+        assert_eq!((width * read.len() as u32, height), expected.dimensions(), "{rule}: number of frames");
+        for (index, frame) in read.iter().enumerate() {
+            // Shown if the test fails: the last one is where.
+            println!("{rule}, frame {index}");
+            let left = index as u32 * width;
+            let expected = RgbaImage::from_fn(width, height, |x, y| expected[(left + x, y)]);
+            origin.assert_equal("frames", &visible_pixels(frame), &visible_pixels(&expected));
+        }
     }
 }
 

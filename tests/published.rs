@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, TensorData};
-use flamingo::ModelSource;
+use burn::tensor::{DType, Device, TensorData};
+use flamingo::{ModelSource, Pretrained};
 use flamingo_testkit::Fixture;
 use flamingo_weights::{Checkpoint, TensorPlan, save_safetensors};
 
@@ -76,14 +76,32 @@ impl Published {
         (source, lm)
     }
 
-    /// A file of pixels of side `size`, different for each `index`.
-    pub fn picture(&self, index: usize, size: usize) -> PathBuf {
-        let path = self.folder.path().join(format!("picture-{index}.safetensors"));
-        let value = |i: usize| ((i * (2 * index + 3)) as f32 * 0.7 + index as f32).sin();
-        let values: Vec<f32> = (0..3 * size * size).map(value).collect();
-        write_pixels(&path, &values, size);
-        path
+    /// The whole model, from its files.
+    pub fn open(&self, device: &Device) -> Pretrained {
+        let source = match self.checkpoint.metadata().contains_key("tokenizer.json") {
+            true => self.open_flamingo_source().0,
+            false => self.idefics_folder().to_str().unwrap().into(),
+        };
+        Pretrained::open(source, device).unwrap()
     }
+
+    /// A file of [`pixels`].
+    pub fn picture(&self, index: usize, size: usize) -> PathBuf {
+        picture(self.folder.path(), index, size)
+    }
+}
+
+/// Pixels `[3, size, size]`, different for each `index`; as `tests/parity/generation.py` has them.
+pub fn pixels(index: usize, size: usize) -> Vec<f32> {
+    let value = |i: usize| ((i * i + 3) * (2 * index + 5) % 257) as f32 / 128.0 - 1.0;
+    (0..3 * size * size).map(value).collect()
+}
+
+/// A file of [`pixels`] in `folder`.
+pub fn picture(folder: &Path, index: usize, size: usize) -> PathBuf {
+    let path = folder.join(format!("picture-{index}.safetensors"));
+    write_pixels(&path, &pixels(index, size), size);
+    path
 }
 
 /// Writes `values` `[3, size, size]` as pixels that need no preparation.

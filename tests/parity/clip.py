@@ -8,7 +8,7 @@ import torch
 from open_clip.transformer import LayerNorm, QuickGELU, VisionTransformer
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from common import SEEDS, generator, randomise, save, weights
+from common import SEEDS, generator, randomise, save, version, weights
 
 SIZE, PATCH, WIDTH, LAYERS, HEADS, MLP, JOINT = 21, 7, 16, 2, 2, 40, 12
 
@@ -47,7 +47,10 @@ def open_clip(seed: int, quick: bool) -> None:
     named = {f"weights.visual.{key.removeprefix('weights.')}": value for key, value in weights(net).items()}
     text = {"weights.logit_scale": torch.ones(()), "weights.token_embedding.weight": torch.ones(2, 2)}
     outputs = {"mid.embed": tokens["first"], "out.tokens": tokens["last"], "out.pooled": pooled}
-    save(f"clip-open-clip{'-quick' if quick else ''}-{seed}", named | text | {"in.image": image} | outputs)
+    act = "quick GELU" if quick else "GELU"
+    reference = f"{version('open_clip_torch')} VisionTransformer, {act}"
+    name = f"clip-open-clip{'-quick' if quick else ''}-{seed}"
+    save(name, named | text | {"in.image": image} | outputs, "vision: CLIP", reference)
 
 
 def transformers(seed: int) -> None:
@@ -68,7 +71,8 @@ def transformers(seed: int) -> None:
         out = net(image)
     position_ids = {"weights.vision_model.embeddings.position_ids": torch.arange(10)[None]}
     outputs = {"out.tokens": out.last_hidden_state, "out.pooled": out.pooler_output}
-    save(f"clip-transformers-{seed}", weights(net) | position_ids | {"in.image": image} | outputs)
+    tensors = weights(net) | position_ids | {"in.image": image} | outputs
+    save(f"clip-transformers-{seed}", tensors, "vision: CLIP", f"{version('transformers')} CLIPVisionModel")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """What all generators share: seeded weights that hide nothing, and the layout of a fixture file.
 
 A fixture holds `weights.<key of the reference>`, `in.<name>`, `mid.<name>`, `out.<name>` and `grad.<name>`, all f32
-(token ids too: they are small integers).
+(token ids too: they are small integers). Its metadata say what it is about: `part` is the part of this project, as
+`group: name`, `reference` the program and version that computed the numbers. `cargo xtask parity` prints both. In GGUF
+files they are `test.part` and `test.reference`, in files of JSON they stand beside the rest.
 """
 
+import json
+from importlib import metadata as packages
 from pathlib import Path
 
+import safetensors.torch
 import torch
-from safetensors.torch import save_file
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 SEEDS = (0, 1)
@@ -47,9 +51,52 @@ def weighted_sum(output: torch.Tensor) -> torch.Tensor:
     return (flat * torch.arange(flat.numel(), dtype=torch.float64).cos().to(flat.dtype)).sum()
 
 
-def save(name: str, tensors: dict[str, torch.Tensor]) -> None:
-    FIXTURES.mkdir(exist_ok=True)
+def version(package: str) -> str:
+    """Name and installed version, such as `timm 1.0.31`."""
+    return f"{package} {packages.version(package).partition('+')[0]}"
+
+
+def save(name: str, tensors: dict[str, torch.Tensor], part: str, reference: str, **metadata: str) -> None:
+    """A fixture in f32."""
+    plain = {key: value.detach().to(torch.float32) for key, value in tensors.items()}
+    save_as_is(name, plain, part, reference, **metadata)
+
+
+def save_as_is(name: str, tensors: dict[str, torch.Tensor], part: str, reference: str, **metadata: str) -> None:
+    """A fixture in the tensors' own number formats."""
     path = FIXTURES / f"{name}.safetensors"
-    plain = {key: value.detach().to(torch.float32).contiguous().clone() for key, value in tensors.items()}
-    save_file(plain, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = {key: value.detach().contiguous().clone() for key, value in tensors.items()}
+    metadata |= {"part": part, "reference": reference}
+    path.write_bytes(in_order(safetensors.torch.save(plain, metadata)))
     print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, {len(plain)} tensors")
+
+
+def add_texts(writer, texts: list[str], ids: list[list[int]]) -> None:
+    """Texts into a GGUF file that holds a tokenizer, and the expected ids of the first of them."""
+    writer.add_array("test.texts", texts)
+    for index, expected in enumerate(ids):
+        writer.add_uint32(f"test.length.{index}", len(expected))  # an empty array cannot be written
+        if expected:
+            writer.add_array(f"test.ids.{index}", expected)
+
+
+def save_gguf(writer, path: Path, part: str, reference: str) -> None:
+    """A fixture by `gguf.GGUFWriter`."""
+    writer.add_string("test.part", part)
+    writer.add_string("test.reference", reference)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
+
+
+def in_order(file: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: they come in another order each time."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + file[end:]

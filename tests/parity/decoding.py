@@ -14,7 +14,7 @@ from safetensors import safe_open
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 from transformers.generation import logits_process
 
-from common import FIXTURES, generator
+from common import FIXTURES, generator, version
 
 VERSION = ".".join(transformers.__version__.split(".")[:2])
 MODELS = {
@@ -147,7 +147,8 @@ def lines(values: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    parts = {"prompts": json.dumps(PROMPTS), "cases": lines(cases())}
+    parts = {"part": json.dumps("decoding"), "reference": json.dumps(f"{version('transformers')} generate()")}
+    parts |= {"prompts": json.dumps(PROMPTS), "cases": lines(cases())}
     if hasattr(logits_process, "MinPLogitsWarper"):
         parts["filtered"] = lines(filtered())
     path = FIXTURES / f"decoding-{VERSION}.json"

@@ -13,7 +13,7 @@ from efficientnet_lite_pytorch.utils import BlockDecoder, GlobalParams
 from timm.models._efficientnet_builder import decode_arch_def, round_channels
 from timm.models.efficientnet import EfficientNet
 
-from common import SEEDS, generator, randomise, save
+from common import SEEDS, generator, randomise, save, version
 
 EPSILON = 1e-3
 
@@ -78,8 +78,11 @@ def generate(name: str, net: torch.nn.Module, seed: int) -> None:
         image = torch.randn(1, 3, size, size, generator=random)
         with torch.no_grad():
             final = net.extract_features(image) if name == "package" else net.forward_features(image)
-        tensors |= {f"in.{size}": image, f"out.{size}.stages": last["grid"], f"out.{size}.final": final}
-    save(f"efficientnet-{name}-{seed}", tensors)
+        tensors |= {f"out.{size}.stages": last["grid"], f"out.{size}.final": final}
+        if name == "timm":  # the same seed gives the other one the same images
+            tensors[f"in.{size}"] = image
+    package = "efficientnet-lite-pytorch" if name == "package" else "timm"
+    save(f"efficientnet-{name}-{seed}", tensors, "vision: EfficientNet-Lite", f"{version(package)} EfficientNet")
 
 
 def count() -> None:

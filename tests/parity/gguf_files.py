@@ -18,7 +18,7 @@ from safetensors import safe_open
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Tokenizer
 
-from common import FIXTURES, SEEDS
+from common import FIXTURES, SEEDS, add_texts, save_gguf, version
 
 TEXTS = [
     "Output: a photo of two grey cats, 1234 of them.",
@@ -53,14 +53,6 @@ LLAMA_NAMES = {
 }
 
 
-def write(writer: gguf.GGUFWriter, path: Path) -> None:
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
-
-
 def permuted(rows: np.ndarray, heads: int) -> np.ndarray:
     """Rows of each head from (half, pair) to (pair, half), as llama.cpp's `convert_hf_to_gguf.py` orders them."""
     halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
@@ -87,7 +79,7 @@ def factors(config: dict, scaling: dict) -> np.ndarray:
 
 def llama(name: str, seed: int) -> None:
     with safe_open(FIXTURES / f"lm-{name}-{seed}.safetensors", "np") as file:
-        config = json.loads(file.metadata()["config.json"])
+        config, reference = json.loads(file.metadata()["config.json"]), file.metadata()["reference"]
         tensors = {key.removeprefix("weights."): file.get_tensor(key) for key in file.keys() if key.startswith("weights.")}
     path = FIXTURES / f"gguf-{name}-{seed}.gguf"
     writer = gguf.GGUFWriter(path, "llama")
@@ -117,20 +109,16 @@ def llama(name: str, seed: int) -> None:
         for theirs, published in LLAMA_NAMES.items():
             key = key.replace(theirs, published)
         writer.add_tensor(key, np.ascontiguousarray(value))
-    write(writer, path)
+    save_gguf(writer, path, "files: GGUF", f"{reference}, {version('gguf')}")
 
 
-def tokenizer_file(name: str, model: str, expected: list[list[int]], fill) -> None:
+def tokenizer_file(name: str, model: str, reference: str, expected: list[list[int]], fill) -> None:
     path = FIXTURES / f"gguf-tokenizer-{name}.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model(model)
     fill(writer)
-    writer.add_array("test.texts", TEXTS)
-    for index, ids in enumerate(expected):
-        writer.add_uint32(f"test.length.{index}", len(ids))  # an empty array cannot be written
-        if ids:
-            writer.add_array(f"test.ids.{index}", ids)
-    write(writer, path)
+    add_texts(writer, TEXTS, expected)
+    save_gguf(writer, path, f"tokenizer: {name}", reference)
 
 
 def sentence_piece() -> None:
@@ -170,7 +158,8 @@ def sentence_piece() -> None:
 
     # After a user-defined symbol SentencePiece adds no space; the tokenizer.json of LLaMA does. The last text is left
     # to tokenizers that agree on it.
-    tokenizer_file("llama", "llama", [[processor.bos_id(), *processor.encode(text)] for text in TEXTS[:-1]], fill)
+    expected = [[processor.bos_id(), *processor.encode(text)] for text in TEXTS[:-1]]
+    tokenizer_file("llama", "llama", version("sentencepiece"), expected, fill)
 
 
 def byte_level(name: str, split_digits: bool) -> None:
@@ -188,14 +177,15 @@ def byte_level(name: str, split_digits: bool) -> None:
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in content["merges"]]
     tokens = sorted(content["vocab"], key=content["vocab"].get)
     if split_digits:
-        expected = [trained.encode(text).ids for text in TEXTS]
+        reference, expected = version("tokenizers"), [trained.encode(text).ids for text in TEXTS]
     else:
         with tempfile.TemporaryDirectory() as folder:
             vocab, merges_file = Path(folder, "vocab.json"), Path(folder, "merges.txt")
             vocab.write_text(json.dumps(content["vocab"]))
             merges_file.write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
-            reference = GPT2Tokenizer(str(vocab), str(merges_file), additional_special_tokens=["<|end|>"])
-        expected = [reference(text)["input_ids"] for text in TEXTS]
+            tokenizer = GPT2Tokenizer(str(vocab), str(merges_file), additional_special_tokens=["<|end|>"])
+        reference = f"{version('transformers')} GPT2Tokenizer"
+        expected = [tokenizer(text)["input_ids"] for text in TEXTS]
 
     def fill(writer):
         writer.add_tokenizer_pre("smollm" if split_digits else "gpt-2")
@@ -206,7 +196,7 @@ def byte_level(name: str, split_digits: bool) -> None:
         writer.add_bos_token_id(0)
         writer.add_eos_token_id(0)
 
-    tokenizer_file(name, "gpt2", expected, fill)
+    tokenizer_file(name, "gpt2", reference, expected, fill)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ their configuration allows besides (a gate for every channel, normalised queries
 import json
 
 import torch
-from safetensors.torch import save_file
 from transformers import IdeficsConfig, IdeficsForVisionText2Text
 
-from common import FIXTURES, SEEDS, generator, randomise
+from common import SEEDS, generator, randomise, save, version
 
 VOCAB, ADDITIONAL, IMAGE = 20, 3, 21  # ids 20, 21, 22: <fake_token_around_image>, <image>, <end_of_utterance>
 D, D_VISION, SIZE, PATCH = 16, 12, 8, 4
@@ -102,11 +101,9 @@ def model(seed: int) -> None:
         tensors["out.greedy"] = text
     tensors |= {f"weights.{key}": value for key, value in net.state_dict().items()}
 
-    plain = {key: value.detach().to(torch.float32).contiguous().clone() for key, value in tensors.items()}
     metadata = {"config.json": json.dumps(net.config.to_dict())}
-    path = FIXTURES / f"idefics-{seed}.safetensors"
-    save_file(plain, path, metadata=metadata)
-    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, {len(plain)} tensors")
+    reference = f"{version('transformers')} IdeficsForVisionText2Text"
+    save(f"idefics-{seed}", tensors, "whole model: IDEFICS", reference, **metadata)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ llm-foundry's definition has more: a LayerNorm over the full width of queries an
 import json
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from transformers import (
     GPT2Config,
@@ -25,7 +24,7 @@ from transformers import (
     OPTForCausalLM,
 )
 
-from common import FIXTURES, SEEDS, generator, randomise
+from common import SEEDS, generator, randomise, save, version
 
 VOCAB, D, HEADS, LAYERS, LENGTH = 19, 16, 4, 2, 7
 LENGTHS = (4, LENGTH)  # of the rows of the padded batch
@@ -186,10 +185,10 @@ def generate(name: str, build, seed: int) -> None:
         "out.padded": padded_logits,
         "out.greedy": continued,
     }
-    path = FIXTURES / f"lm-{name}-{seed}.safetensors"
-    plain = {key: value.detach().to(torch.float32).contiguous().clone() for key, value in tensors.items()}
-    save_file(plain, path, metadata={"config.json": json.dumps(config)})
-    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, {len(plain)} tensors")
+    reference = f"{version('transformers')} {type(net).__name__}"
+    if name == "mosaic-gpt":
+        reference += ", torch LayerNorm on queries and keys"
+    save(f"lm-{name}-{seed}", tensors, f"language model: {name}", reference, **{"config.json": json.dumps(config)})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A tiny Llama 3.1, whose long wavelengths are scaled: `lm-llama-3-*`, as by `language_models.py`.
 
-Needs the packages of `idefics.py`: transformers 4.35 has no such scaling.
+Needs the packages of `requirements-transformers-4.57.txt`: transformers 4.35 has no such scaling.
 """
 
 from common import SEEDS

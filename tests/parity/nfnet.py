@@ -14,7 +14,7 @@ from timm.layers.padding import pad_same
 from timm.models import nfnet
 from timm.models.nfnet import NfCfg, NormFreeNet
 
-from common import SEEDS, generator, randomise, save, weighted_sum, weights
+from common import SEEDS, generator, randomise, save, version, weighted_sum, weights
 
 CONFIG = NfCfg(
     depths=(1, 2, 1, 1),
@@ -60,7 +60,7 @@ def generate(variant: str, seed: int) -> None:
     random = generator(seed)
     net = build(variant)
     randomise(net, random)
-    tensors = weights(net) if variant == "timm" else {}  # the same seed gives the same weights
+    tensors = weights(net) if variant == "timm" else {}  # the same seed gives the same weights and images
     for size in (50, 64):  # odd sides after three halvings, and even ones all the way
         image = torch.randn(1, 3, size, size, generator=random).requires_grad_()
         x = tensors[f"mid.{size}.stem"] = net.stem(image)
@@ -68,8 +68,11 @@ def generate(variant: str, seed: int) -> None:
             x = tensors[f"mid.{size}.stage{index}"] = stage(x)
         out = net.forward_features(image)
         weighted_sum(out).backward()
-        tensors |= {f"in.{size}": image, f"out.{size}": out, f"grad.{size}": image.grad}
-    save(f"nfnet-{variant}-{seed}", tensors)
+        tensors |= {f"out.{size}": out, f"grad.{size}": image.grad}
+        if variant == "timm":
+            tensors[f"in.{size}"] = image
+    reference = f"{version('timm')} NormFreeNet{', constants of DeepMind' if variant == 'deepmind' else ''}"
+    save(f"nfnet-{variant}-{seed}", tensors, "vision: NFNet", reference)
 
 
 def count() -> None:

@@ -21,11 +21,10 @@ from open_flamingo.src import flamingo_lm
 from open_flamingo.src.flamingo import Flamingo
 from open_flamingo.src.helpers import GatedCrossAttentionBlock, PerceiverResampler
 from open_flamingo.src.utils import extend_instance
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, MptConfig, MptForCausalLM
 
-from common import FIXTURES, SEEDS, generator, randomise
+from common import SEEDS, generator, randomise, save, version
 
 TOKENS, ROWS = 17, 24  # the tokenizer's, and the language model's padded table
 EOC, IMAGE = TOKENS, TOKENS + 1  # and <PAD>
@@ -81,8 +80,8 @@ def saved(net: Flamingo, seed: int) -> dict[str, torch.Tensor]:
     return plural
 
 
-def model(seed: int) -> None:
-    random = generator(seed)
+def network(seed: int, random: torch.Generator) -> tuple[Flamingo, dict[str, torch.Tensor], dict[str, str]]:
+    """The model, what other people publish of it, and what is beside their tensors."""
     torch.manual_seed(seed)
     lm, layers, every = language_model(seed)
     randomise(lm, random)
@@ -115,7 +114,12 @@ def model(seed: int) -> None:
     for part in (net.perceiver, net.lang_encoder.gated_cross_attn_layers, net.lang_encoder.get_input_embeddings()):
         randomise(part, random)
     # Freshly added rows of an untied head are random and were never trained: here they are whatever they are.
-    net.eval().requires_grad_(False)
+    return net.eval().requires_grad_(False), tensors, metadata
+
+
+def model(seed: int) -> None:
+    random = generator(seed)
+    net, tensors, metadata = network(seed, random)
     tensors |= {f"weights.flamingo.{key}": value.clone() for key, value in saved(net, seed).items()}
 
     ids = torch.tensor([[2, 5, IMAGE, 7, 8, 1, EOC, IMAGE, 3, 4], [IMAGE, 3, 4, 4, 9, 11, 2, 6, 12, EOC]])
@@ -138,10 +142,9 @@ def model(seed: int) -> None:
         text = torch.cat([text, scores.argmax(-1, keepdim=True)], dim=1)
     tensors["out.greedy"] = text
 
-    plain = {key: value.detach().to(torch.float32).contiguous().clone() for key, value in tensors.items()}
-    path = FIXTURES / f"open-flamingo-{seed}.safetensors"
-    save_file(plain, path, metadata=metadata)
-    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, {len(plain)} tensors")
+    part = f"whole model: OpenFlamingo with {('MPT', 'GPT-NeoX')[seed]}"
+    reference = f"{version('open_flamingo')} Flamingo, {version('transformers')}, {version('open_clip_torch')}"
+    save(f"open-flamingo-{seed}", tensors, part, reference, **metadata)
 
 
 if __name__ == "__main__":

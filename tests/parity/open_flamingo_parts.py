@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from common import SEEDS, generator, randomise, save, weighted_sum, weights
+from common import SEEDS, generator, randomise, save, version, weighted_sum, weights
 
 
 def load_helpers():
@@ -40,7 +40,9 @@ def resampler(seed: int, frames: int | None) -> None:
         stretched = F.interpolate(net.frame_embs.T[None], size=9, mode="linear", align_corners=True)[0].T
         net.frame_embs = torch.nn.Parameter(stretched.contiguous())
         tensors["out.clip"] = net(clip)
-    save(f"resampler-{'video' if frames else 'image'}-{seed}", tensors)
+    kind = "video" if frames else "image"
+    part, reference = f"resampler: {kind}s", f"{version('open_flamingo')} PerceiverResampler"
+    save(f"resampler-{kind}-{seed}", tensors, part, reference)
 
 
 def xattn(seed: int) -> None:
@@ -69,7 +71,8 @@ def xattn(seed: int) -> None:
             f"grad.{mode}.attn_gate": net.attn_gate.grad.clone(),
             f"grad.{mode}.ff_gate": net.ff_gate.grad.clone(),
         }
-    save(f"xattn-{seed}", tensors)
+    reference = f"{version('open_flamingo')} GatedCrossAttentionBlock"
+    save(f"xattn-{seed}", tensors, "gated cross-attention", reference)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@
 - Qwen 2: `transformers`' tokenizer in Python, not in Rust;
 - GPT-4o: tiktoken itself, with the expression of `o200k_base`.
 
-Needs the packages of `idefics.py`, and gguf and tiktoken.
+Needs the packages of `requirements-transformers-4.57.txt`.
 """
 
 import json
 import tempfile
-from importlib import metadata
 from pathlib import Path
 
 import gguf
@@ -21,7 +20,8 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
 from transformers.convert_slow_tokenizer import TikTokenConverter, bytes_to_unicode
 
-FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+from common import FIXTURES, add_texts, save_gguf, version
+
 END, STOP = "<|endoftext|>", "<|end|>"
 TEXTS = [
     "Output: two grey cats, 12345 of them; 7 dogs and ٣٤٥٦ birds.",
@@ -41,10 +41,6 @@ CORPUS = [
     "IT'S what they'll do, isn't it? it's what THEY do; iPhones and HTMLParsers, 1990 or 12345",
     "a café in the naïve city; photo/ photo/\n\n  and newlines \n",
 ] * 8
-
-
-def version(package: str) -> str:
-    return f"{package} {metadata.version(package)}"
 
 
 def trained(expression: str) -> tuple[list[str], list[tuple[str, str]]]:
@@ -73,18 +69,8 @@ def write(name: str, pre: str, reference: str, tokens, merges, expected: dict[st
     writer.add_token_merges([" ".join(merge) for merge in merges])
     writer.add_bos_token_id(tokens.index(END))
     writer.add_eos_token_id(tokens.index(END))
-    writer.add_array("test.texts", list(expected))
-    for index, ids in enumerate(expected.values()):
-        writer.add_uint32(f"test.length.{index}", len(ids))  # an empty array cannot be written
-        if ids:
-            writer.add_array(f"test.ids.{index}", ids)
-    writer.add_string("test.part", f"tokenizer: {name}")
-    writer.add_string("test.reference", reference)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
+    add_texts(writer, list(expected), list(expected.values()))
+    save_gguf(writer, path, f"tokenizer: {name}", reference)
 
 
 def llama_3() -> None:

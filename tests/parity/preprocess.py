@@ -19,12 +19,11 @@ import struct
 import zlib
 
 import numpy as np
-import torch
 from open_clip.transform import image_transform
 from PIL import Image, ImageOps
 from timm.data.transforms import CenterCropOrPad, ResizeKeepRatio
 
-from common import FIXTURES, save
+from common import FIXTURES, save, version
 
 FOLDER = FIXTURES / "preprocess"
 SIZE = 24
@@ -148,4 +147,6 @@ if __name__ == "__main__":
             opened(data).convert("RGB").save(FOLDER / f"{stem}.decoded.png")
     landscape = opened((FOLDER / "landscape.png").read_bytes())
     tensor = image_transform(SIZE, is_train=False)(landscape)
-    save("preprocess-clip", {"out.landscape": tensor.to(torch.float32)})
+    # Of the sheets too.
+    reference = ", ".join(map(version, ("pillow", "torchvision", "open_clip_torch", "timm")))
+    save("preprocess-clip", {"out.normalised": tensor}, "pictures", reference)

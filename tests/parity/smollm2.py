@@ -13,11 +13,10 @@ import sys
 import gguf
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from common import FIXTURES
+from common import save, version
 
 PASSAGE = (
     "The lighthouse keeper climbed the narrow stairs every evening, lit the lamp and wrote a few lines in his book. "
@@ -94,8 +93,8 @@ def main(path: str) -> None:
     print(f"perplexity {(-logprobs.mean()).exp():.4f}")
     print(PROMPT + "".join(field("tokenizer.ggml.tokens")[i] for i in greedy).replace("Ġ", " "))
     tensors = {"in.ids": ids[0], "in.prompt": prompt[0], "out.logprobs": logprobs, "out.greedy": greedy}
-    tensors = {name: value.to(torch.float32).contiguous() for name, value in tensors.items()}
-    save_file(tensors, FIXTURES / "smollm2.safetensors", metadata={"passage": PASSAGE, "prompt": PROMPT})
+    reference = f"{version('transformers')} LlamaForCausalLM, {version('gguf')}"
+    save("smollm2", tensors, "language model: SmolLM2-135M-Instruct, Q4_1", reference, passage=PASSAGE, prompt=PROMPT)
 
 
 if __name__ == "__main__":

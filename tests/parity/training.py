@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from timm.utils.agc import adaptive_clip_grad
 
-from common import SEEDS, generator, save
+from common import SEEDS, generator, save, version
 
 LABEL_SMOOTHING, INVERSE_TEMPERATURE = 0.1, 7.5
 CLIP_FACTOR = 0.05
@@ -24,7 +24,8 @@ def contrastive(seed: int) -> None:
     inputs = dict(images=images, texts=texts, inverse_temperature=inverse_temperature)
     tensors = {f"in.{name}": value for name, value in inputs.items()}
     tensors |= {f"grad.{name}": value.grad for name, value in inputs.items()}
-    save(f"contrastive-{seed}", tensors | {"out.loss": loss.reshape(1)})
+    tensors["out.loss"] = loss.reshape(1)
+    save(f"contrastive-{seed}", tensors, "training: contrastive loss", f"{version('torch')} cross_entropy")
 
 
 def agc(seed: int) -> None:
@@ -39,7 +40,7 @@ def agc(seed: int) -> None:
         tensors |= {f"weights.{name}": weight, f"in.{name}": weight.grad.clone()}
         adaptive_clip_grad(weight, clip_factor=CLIP_FACTOR)
         tensors[f"out.{name}"] = weight.grad
-    save(f"agc-{seed}", tensors)
+    save(f"agc-{seed}", tensors, "training: adaptive clipping", f"{version('timm')} adaptive_clip_grad")
 
 
 def adamw(seed: int) -> None:
@@ -52,7 +53,7 @@ def adamw(seed: int) -> None:
         tensors[f"in.grad{step}"] = weight.grad.clone()
         optimizer.step()
         tensors[f"out.weight{step}"] = weight.detach().clone()
-    save(f"adamw-{seed}", tensors)
+    save(f"adamw-{seed}", tensors, "training: AdamW", f"{version('torch')} AdamW")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers.models.transfo_xl.modeling_transfo_xl import PositionalEmbedding, RelPartialLearnableMultiHeadAttn
 
-from common import SEEDS, generator, randomise, save, weighted_sum, weights
+from common import SEEDS, generator, randomise, save, version, weighted_sum, weights
 
 VOCAB, D, HEADS, D_HEAD, D_FF, LAYERS = 13, 12, 3, 6, 20, 2
 
@@ -58,7 +58,8 @@ def generate(seed: int) -> None:
     tensors = {"in.ids": ids, "out.logits": logits, "grad.embedding": net.embedding.weight.grad}
     tensors |= {f"mid.layer{index}": state for index, state in enumerate(states)}
     tensors |= {f"grad.{name}": getattr(net.layers[0].attn, name).grad for name in ("r_r_bias", "r_w_bias")}
-    save(f"transformer-xl-{seed}", weights(net) | tensors)
+    reference = f"{version('transformers')} RelPartialLearnableMultiHeadAttn"
+    save(f"transformer-xl-{seed}", weights(net) | tensors, "language model: chinchilla", reference)
 
 
 if __name__ == "__main__":

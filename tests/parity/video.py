@@ -2,15 +2,16 @@
 
 Every animation has frames that cover a part of the picture only, transparency, every way to dispose of a frame, and
 delays from 0 (a tenth of a second, as in browsers) to more than a second. For each rule of `RULES` a sheet has the
-frames that it reads, side by side.
+frames that it reads, side by side. `origin.json` says what PIL this is.
 """
 
+import json
 import math
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from common import FIXTURES
+from common import FIXTURES, version
 
 FOLDER = FIXTURES / "video"
 SIZE = (20, 14)
@@ -88,6 +89,8 @@ def visible(image: Image.Image) -> Image.Image:
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     animations()
+    origin = {"part": "pictures that move", "reference": version("pillow")}
+    (FOLDER / "origin.json").write_text(json.dumps(origin) + "\n")
     for path in sorted(FOLDER.glob("walk.*")):
         frames, delays = opened(path)
         print(path.name, path.stat().st_size, "bytes, delays", delays)

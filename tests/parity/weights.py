@@ -10,9 +10,8 @@ from collections import OrderedDict
 import gguf
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
-from common import FIXTURES, SEEDS, generator
+from common import FIXTURES, SEEDS, generator, save_as_is, version
 
 FOLDER = FIXTURES / "weights"
 QUANTISED = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K")
@@ -21,7 +20,10 @@ HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0],
 
 
 def expected(name: str, tensors: dict[str, torch.Tensor]) -> None:
-    save_file({key: value.detach().contiguous().clone() for key, value in tensors.items()}, FOLDER / f"{name}.expected.safetensors")
+    quantised = name.startswith("quantised")
+    part = "files: GGUF" if quantised else "files: PyTorch"
+    reference = f"{version('gguf')} dequantize" if quantised else f"{version('torch')} save"
+    save_as_is(f"weights/{name}.expected", tensors, part, reference)
 
 
 def state_dict(random: torch.Generator) -> OrderedDict:

@@ -4,6 +4,7 @@
 //! the whole workspace selected, in one profile, so that training, tests and data recipes share one build of the
 //! dependencies: cargo merges features over the *selected* packages, and another selection would mean another build.
 
+mod parity;
 mod tidy;
 mod verbs;
 mod workspace;
@@ -56,6 +57,8 @@ enum Verb {
     /// Run every test and documentation example of the workspace
     #[command(disable_help_flag = true)]
     Test(PassThrough),
+    /// How far every part is from the program it is compared with; fixtures made anew
+    Parity(verbs::parity::Args),
     /// Check the rules that the compiler does not
     Tidy,
     /// Rebuild or check the bundled datasets, fetch small weights
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Verb::Convert(PassThrough { args }) => verbs::flamingo::run("convert", args),
         Verb::Doctor(PassThrough { args }) => verbs::flamingo::run("doctor", args),
         Verb::Test(PassThrough { args }) => verbs::test::run(args),
+        Verb::Parity(args) => verbs::parity::run(args),
         Verb::Tidy => verbs::tidy::run(),
         Verb::Data(args) => verbs::data::run(args),
     };

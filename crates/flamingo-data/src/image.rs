@@ -22,7 +22,7 @@ pub(crate) const MAX_DECODER_BYTES: u64 = 512 << 20;
 /// Decodes a JPEG, PNG, WebP or GIF (its first frame) and turns it upright as its EXIF data says.
 ///
 /// `name` is what errors call the image. The format is told by the contents, never by the name. JPEG is decoded bit for
-/// bit as by libjpeg-turbo, except CMYK with black at less than full size.
+/// bit as by libjpeg-turbo, except CMYK with cyan or black at less than full size.
 ///
 /// # Errors
 ///

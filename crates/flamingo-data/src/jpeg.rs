@@ -39,12 +39,14 @@ impl<'a> Jpeg<'a> {
         if header.precision != 8 {
             return Err(format!("it has {} bits a channel; 8 can be read", header.precision));
         }
-        let is_cmyk = header.components.len() == 4;
-        // With black at less than full size, which programs rarely write, this decoder goes wrong.
-        let sampling = header.components.iter().map(|c| (c.horizontal_sampling, c.vertical_sampling));
-        if is_cmyk && sampling.clone().last() != sampling.max() {
-            return Ok(None);
-        }
+        let sampling = header.components.iter().map(|c| [c.horizontal_sampling, c.vertical_sampling]);
+        let is_cmyk = match sampling.collect::<Vec<[u8; 2]>>()[..] {
+            // The second and third ink, which are colours in YCCK, may be at less than full size.
+            [full, a, b, black] if full == black && a == b && a[0] <= full[0] && a[1] <= full[1] => true,
+            // Programs rarely write others, and this decoder goes wrong.
+            [_, _, _, _] => return Ok(None),
+            _ => false,
+        };
         decoder.set_output_format(if is_cmyk { PixelFormat::Cmyk } else { PixelFormat::Rgba });
         // What can be read of a damaged file is used, as libjpeg-turbo does.
         decoder.set_lenient(true);

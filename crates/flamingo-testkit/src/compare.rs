@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 
+use crate::difference::{Bound, Difference, max_or_nan};
+
 /// The largest absolute difference of two tensors; NaN if either holds one.
 ///
 /// # Panics
@@ -14,6 +16,9 @@ pub fn max_abs_diff<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
 
 /// Asserts that every element is within `tolerance * (1 + |expected|)`.
 ///
+/// For comparisons of our own: those with a reference are [`Fixture::assert_close`](crate::Fixture::assert_close),
+/// which also measures for `cargo xtask parity --check`.
+///
 /// # Panics
 ///
 /// If shapes differ, or an element is farther away or NaN; the message names the worst one.
@@ -22,22 +27,7 @@ pub fn assert_close<const D: usize>(actual: Tensor<D>, expected: Tensor<D>, tole
     let shape = expected.dims();
     assert_eq!(actual.dims(), shape, "actual and expected tensors have different shapes");
     let (actual, expected) = (values(actual), values(expected));
-    let errors: Vec<f32> =
-        actual.iter().zip(&expected).map(|(a, e)| (a - e).abs() / (1.0 + e.abs())).collect();
-    let wrong = errors.iter().filter(|error| error.is_nan() || **error > tolerance).count();
-    if wrong == 0 {
-        return;
-    }
-    let worst = (0..errors.len()).max_by(|a, b| key(errors[*a]).total_cmp(&key(errors[*b]))).unwrap_or(0);
-    panic!(
-        "{wrong} of {} elements differ by more than {tolerance:e} * (1 + |expected|); worst at {:?}: {} where {} was \
-         expected (scaled difference {:e})",
-        errors.len(),
-        coordinates(worst, shape),
-        actual[worst],
-        expected[worst],
-        errors[worst],
-    );
+    Difference::of(&actual, &expected, Bound::Scaled(tolerance)).assert_inside(&actual, &expected, &shape);
 }
 
 /// The sum of `tensor_i * cos(i)` over all elements in row-major order, `[1]`.
@@ -50,26 +40,8 @@ pub fn weighted_sum<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     (tensor * Tensor::from_data(TensorData::new(cosines, shape), &device)).sum()
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
-}
-
-/// NaN is worse than any difference.
-fn key(error: f32) -> f32 {
-    if error.is_nan() { f32::INFINITY } else { error }
-}
-
-fn max_or_nan(a: f32, b: f32) -> f32 {
-    if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) }
-}
-
-fn coordinates<const D: usize>(mut index: usize, shape: [usize; D]) -> [usize; D] {
-    let mut coordinates = [0; D];
-    for dim in (0..D).rev() {
-        coordinates[dim] = index % shape[dim];
-        index /= shape[dim];
-    }
-    coordinates
 }
 
 #[cfg(test)]

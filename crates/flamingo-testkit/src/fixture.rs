@@ -8,12 +8,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 use flamingo_core::nearest;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::compare;
+use crate::difference::Bound;
+use crate::record::Origin;
 use crate::weights::Weights;
 
 /// The tensors of one file of `tests/fixtures`.
 #[derive(Debug, Clone)]
 pub struct Fixture {
-    name: String,
+    origin: Origin,
     tensors: BTreeMap<String, HostTensor>,
 }
 
@@ -43,7 +46,26 @@ impl Fixture {
             let values = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             (key.to_owned(), HostTensor { shape: view.shape().to_vec(), values })
         });
-        Self { name: name.to_owned(), tensors: tensors.collect() }
+        let origin = Origin::new(name, metadata(&bytes));
+        Self { origin, tensors: tensors.collect() }
+    }
+
+    /// What the fixture is about, for comparisons that [`Fixture::assert_close`] cannot make.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Asserts that every element of `actual` is within `tolerance * (1 + |expected|)` of the tensor `key`, on whatever
+    /// device it is.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such tensor, shapes differ, or an element is farther away or NaN.
+    #[track_caller]
+    pub fn assert_close<const D: usize>(&self, key: &str, actual: Tensor<D>, tolerance: f32) {
+        let HostTensor { shape, values } = self.host(key);
+        assert_eq!(&actual.dims()[..], shape, "tensor {key:?} of fixture {}", self.origin.fixture);
+        self.origin.assert_inside(key, &compare::values(actual), values, shape, Bound::Scaled(tolerance));
     }
 
     /// The tensor `key` on `device`, in the shape that the reference gave it.
@@ -52,12 +74,9 @@ impl Fixture {
     ///
     /// If there is no such tensor, or it has not `D` dimensions.
     pub fn tensor<const D: usize>(&self, key: &str, device: &Device) -> Tensor<D> {
-        let tensor = self.tensors.get(key).unwrap_or_else(|| {
-            let hint = nearest::hint(key, self.tensors.keys().map(String::as_str));
-            panic!("fixture {} has no tensor {key:?}{hint}", self.name)
-        });
-        let rank = tensor.shape.len();
-        assert_eq!(rank, D, "tensor {key:?} of fixture {} has {rank} dimensions, not {D}", self.name);
+        let tensor = self.host(key);
+        let (rank, name) = (tensor.shape.len(), &self.origin.fixture);
+        assert_eq!(rank, D, "tensor {key:?} of fixture {name} has {rank} dimensions, not {D}");
         Tensor::from_data(TensorData::new(tensor.values.clone(), tensor.shape.clone()), device)
     }
 
@@ -66,8 +85,22 @@ impl Fixture {
         let below = |(key, tensor): (&String, &HostTensor)| {
             key.strip_prefix("weights.").map(|key| (key.to_owned(), tensor.clone()))
         };
-        Weights::new(&self.name, self.tensors.iter().filter_map(below).collect())
+        Weights::new(&self.origin.fixture, self.tensors.iter().filter_map(below).collect())
     }
+
+    #[track_caller]
+    fn host(&self, key: &str) -> &HostTensor {
+        self.tensors.get(key).unwrap_or_else(|| {
+            let hint = nearest::hint(key, self.tensors.keys().map(String::as_str));
+            panic!("fixture {} has no tensor {key:?}{hint}", self.origin.fixture)
+        })
+    }
+}
+
+/// Looks a text of a safetensors file's metadata up.
+fn metadata(bytes: &[u8]) -> impl Fn(&str) -> Option<String> {
+    let texts = SafeTensors::read_metadata(bytes).ok().and_then(|(_, header)| header.metadata().clone());
+    move |key| texts.as_ref()?.get(key).cloned()
 }
 
 /// Where the fixture `name` is: `tests/fixtures/{name}.safetensors`.
@@ -83,6 +116,13 @@ mod tests {
     fn tensors_keep_their_shape() {
         let fixture = Fixture::load("adamw-0");
         assert_eq!(fixture.tensor::<2>("in.grad0", &Device::flex()).dims(), [3, 4]);
+    }
+
+    #[test]
+    fn part_and_reference_are_read() {
+        let Origin { fixture, part, reference } = Fixture::load("adamw-0").origin;
+        assert_eq!((fixture.as_str(), part.as_str()), ("adamw-0", "training: AdamW"));
+        assert!(reference.starts_with("torch "), "{reference}");
     }
 
     #[test]

@@ -7,20 +7,25 @@
 //!
 //! ```no_run
 //! # use burn::{nn::LinearConfig, tensor::Device};
-//! use flamingo_testkit::{Fixture, assert_close};
+//! use flamingo_testkit::Fixture;
 //!
 //! let device = Device::flex();
 //! let fixture = Fixture::load("linear-0");
 //! let linear = fixture.weights().rename("fc.", "").load_into(LinearConfig::new(3, 4).init(&device));
-//! assert_close(linear.forward(fixture.tensor::<2>("in.x", &device)), fixture.tensor("out.y", &device), 1e-5);
+//! fixture.assert_close("out.y", linear.forward(fixture.tensor::<2>("in.x", &device)), 1e-5);
 //! ```
+//!
+//! `cargo xtask parity --check` sets [`MEASUREMENTS`], and comparisons with a reference write there how close they were.
 //!
 //! Everything here is for tests, so everything panics instead of returning errors, and says what to do.
 
 pub mod compare;
+mod difference;
 pub mod fixture;
+pub mod record;
 pub mod weights;
 
 pub use compare::{assert_close, max_abs_diff, weighted_sum};
 pub use fixture::Fixture;
+pub use record::{MEASUREMENTS, Origin};
 pub use weights::Weights;

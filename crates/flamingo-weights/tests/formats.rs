@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use flamingo_testkit::Origin;
 use flamingo_weights::{
     Checkpoint, Encoding, Format, KeyMap, TensorPlan, WeightsError, load_into, save_safetensors,
 };
@@ -17,59 +18,82 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/weights").join(name)
 }
 
-/// Every tensor has the expected name, shape, format and bytes.
-#[track_caller]
-fn assert_same(actual: &Checkpoint, expected: &str) {
-    let expected = Checkpoint::open(fixture(&format!("{expected}.expected.safetensors"))).unwrap();
-    let names: Vec<&str> = expected.names().collect();
-    assert_eq!(actual.names().collect::<Vec<_>>(), names);
-    for name in names {
-        let (ours, theirs) = (actual.read(name).unwrap(), expected.read(name).unwrap());
-        assert_eq!(ours.dtype(), theirs.dtype(), "{name}");
-        assert_eq!(ours.shape(), theirs.shape(), "{name}");
-        assert_eq!(ours.as_bytes(), theirs.as_bytes(), "{name}");
-    }
-}
+/// What other programs read from the same files; `cargo xtask parity --check` runs these.
+mod parity {
+    use super::*;
 
-#[test]
-fn torch_files_of_both_formats_are_torchs() {
-    for seed in 0..2 {
-        let zip = Checkpoint::open(fixture(&format!("zip-{seed}.pt"))).unwrap();
-        let legacy = Checkpoint::open(fixture(&format!("legacy-{seed}.pth"))).unwrap();
-        assert_eq!((zip.format(), legacy.format()), (Format::PyTorch, Format::LegacyPyTorch));
-        assert_same(&zip, &format!("torch-{seed}"));
-        assert_same(&legacy, &format!("torch-{seed}"));
+    /// Every tensor has the expected name, shape, format and bytes. `kind` says what the file is.
+    #[track_caller]
+    fn assert_same(kind: &str, actual: &Checkpoint, expected: &str) {
+        let name = format!("{expected}.expected");
+        let expected = Checkpoint::open(fixture(&format!("{name}.safetensors"))).unwrap();
+        let said = |key: &str| Some(expected.metadata().get(key)?.as_str()?.to_owned());
+        let origin = Origin::new(&format!("weights/{name}"), said);
+        let names: Vec<&str> = expected.names().collect();
+        assert_eq!(actual.names().collect::<Vec<_>>(), names);
+        for name in names {
+            let (ours, theirs) = (actual.read(name).unwrap(), expected.read(name).unwrap());
+            assert_eq!(ours.dtype(), theirs.dtype(), "{name}");
+            assert_eq!(ours.shape(), theirs.shape(), "{name}");
+            let size = ours.dtype().size();
+            let values =
+                |data: &TensorData| data.as_bytes().chunks(size).map(<[u8]>::to_vec).collect::<Vec<_>>();
+            origin.assert_equal(kind, &values(&ours), &values(&theirs));
+        }
     }
-}
 
-#[test]
-fn the_weights_are_taken_out_of_a_training_checkpoint() {
-    for seed in 0..2 {
-        let whole = Checkpoint::open(fixture(&format!("container-{seed}.pt"))).unwrap();
-        assert!(whole.names().all(|name| name.starts_with("module.net._checkpoint_wrapped_module.")));
-        assert_eq!(whole.metadata()["epoch"].as_usize(), Some(3));
-        assert_eq!(whole.metadata()["lr"].as_f64(), Some(1e-4));
-        assert_same(&whole.unwrapped().unwrap(), &format!("container-{seed}"));
+    #[test]
+    fn torch_files_of_both_formats_are_torchs() {
+        for seed in 0..2 {
+            let zip = Checkpoint::open(fixture(&format!("zip-{seed}.pt"))).unwrap();
+            let legacy = Checkpoint::open(fixture(&format!("legacy-{seed}.pth"))).unwrap();
+            assert_eq!((zip.format(), legacy.format()), (Format::PyTorch, Format::LegacyPyTorch));
+            assert_same("zip", &zip, &format!("torch-{seed}"));
+            assert_same("legacy", &legacy, &format!("torch-{seed}"));
+        }
     }
-}
 
-#[test]
-fn newer_pickles_and_nested_ones_are_read() {
-    assert_same(&Checkpoint::open(fixture("protocol-4.pt")).unwrap(), "protocol-4");
-    assert_same(&Checkpoint::open(fixture("nested.pt")).unwrap(), "nested");
+    #[test]
+    fn the_weights_are_taken_out_of_a_training_checkpoint() {
+        for seed in 0..2 {
+            let whole = Checkpoint::open(fixture(&format!("container-{seed}.pt"))).unwrap();
+            assert!(whole.names().all(|name| name.starts_with("module.net._checkpoint_wrapped_module.")));
+            assert_eq!(whole.metadata()["epoch"].as_usize(), Some(3));
+            assert_eq!(whole.metadata()["lr"].as_f64(), Some(1e-4));
+            assert_same("training checkpoint", &whole.unwrapped().unwrap(), &format!("container-{seed}"));
+        }
+    }
+
+    #[test]
+    fn newer_pickles_and_nested_ones_are_read() {
+        assert_same("newer pickle", &Checkpoint::open(fixture("protocol-4.pt")).unwrap(), "protocol-4");
+        assert_same("nested", &Checkpoint::open(fixture("nested.pt")).unwrap(), "nested");
+    }
+
+    #[test]
+    fn shards_are_put_together_by_folder_and_by_index() {
+        for path in ["sharded", "sharded/pytorch_model.bin.index.json"] {
+            assert_same("shards", &Checkpoint::open(fixture(path)).unwrap(), "sharded");
+        }
+    }
+
+    #[test]
+    fn quantised_blocks_are_gguf_pys() {
+        for seed in 0..2 {
+            let gguf = Checkpoint::open(fixture(&format!("quantised-{seed}.gguf"))).unwrap();
+            assert_eq!(gguf.format(), Format::Gguf);
+            assert_same("quantised blocks", &gguf, &format!("quantised-{seed}"));
+            let info = gguf.info("Q6_K").unwrap();
+            assert_eq!((info.encoding.to_string().as_str(), info.dtype()), ("Q6_K", Some(DType::F32)));
+            assert_eq!(gguf.info("BF16").unwrap().encoding, Encoding::Plain(DType::BF16));
+        }
+    }
 }
 
 #[test]
 fn a_tensor_of_a_terabyte_in_four_bytes_is_refused() {
     let error = Checkpoint::open(fixture("repeated.pt")).unwrap_err().to_string();
     assert!(error.contains("\"mask\" of shape [1099511627776] repeats its storage of 1 elements"), "{error}");
-}
-
-#[test]
-fn shards_are_put_together_by_folder_and_by_index() {
-    for path in ["sharded", "sharded/pytorch_model.bin.index.json"] {
-        assert_same(&Checkpoint::open(fixture(path)).unwrap(), "sharded");
-    }
 }
 
 #[test]
@@ -95,18 +119,6 @@ fn the_index_comes_before_the_shards_and_says_which_of_two_tensors_counts() {
     index(r#"{"weight_map": {"a": "2.safetensors", "both": "2.safetensors"}}"#);
     let error = Checkpoint::open(folder.path()).unwrap_err().to_string();
     assert!(error.contains("says that \"a\" is in 2.safetensors, where it is not"), "{error}");
-}
-
-#[test]
-fn quantised_blocks_are_gguf_pys() {
-    for seed in 0..2 {
-        let gguf = Checkpoint::open(fixture(&format!("quantised-{seed}.gguf"))).unwrap();
-        assert_eq!(gguf.format(), Format::Gguf);
-        assert_same(&gguf, &format!("quantised-{seed}"));
-        let info = gguf.info("Q6_K").unwrap();
-        assert_eq!((info.encoding.to_string().as_str(), info.dtype()), ("Q6_K", Some(DType::F32)));
-        assert_eq!(gguf.info("BF16").unwrap().encoding, Encoding::Plain(DType::BF16));
-    }
 }
 
 #[test]

@@ -20,6 +20,11 @@ impl MediaKv {
         [batch, media, latents]
     }
 
+    /// Numbers in all keys and values.
+    pub fn size(&self) -> usize {
+        self.key.shape().num_elements() + self.value.shape().num_elements()
+    }
+
     /// The media of several beside each other, in order: more media for each row.
     ///
     /// # Panics

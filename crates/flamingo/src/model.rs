@@ -176,6 +176,11 @@ pub struct Media {
 }
 
 impl Media {
+    /// Numbers in the keys and values of all blocks.
+    pub fn size(&self) -> usize {
+        self.blocks.iter().map(MediaKv::size).sum()
+    }
+
     /// The images of several, in order, as those of one text.
     ///
     /// # Panics

@@ -2,5 +2,6 @@
 
 pub mod data;
 pub mod flamingo;
+pub mod parity;
 pub mod test;
 pub mod tidy;

@@ -1,9 +1,7 @@
 //! `flamingo ask`: a question about images.
 
-use std::io::Read;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use flamingo::prompt::{Example, Task, Template};
 use flamingo::{Medium, Source};
 use serde_json::json;
@@ -11,6 +9,7 @@ use serde_json::json;
 use super::answer::print_stream;
 use super::decoding::DecodingArgs;
 use super::device::DeviceArg;
+use super::input;
 use super::model::ModelArgs;
 use super::output::print;
 use super::shots::ShotsArg;
@@ -20,7 +19,7 @@ use super::shots::ShotsArg;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// What the question is about; may be given several times
+    /// What the question is about, - for standard input; may be given several times
     #[arg(long, value_name = "PATH")]
     image: Vec<PathBuf>,
     /// A clip that the question is about, behind the images
@@ -47,10 +46,9 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let shots = args.shots.read()?;
-    let image = |path: &PathBuf| Medium::Image(Source::File(path.clone()));
-    let video = |path: &PathBuf| Medium::Video(Source::File(path.clone()));
-    let media = args.image.iter().map(image).chain(args.video.iter().map(video)).collect();
-    let query = Example { media, question: args.question()?, answer: String::new() };
+    let mut media = args.image.iter().map(|path| input::image(path)).collect::<Result<Vec<_>, _>>()?;
+    media.extend(args.video.iter().map(|path| Medium::Video(Source::File(path.clone()))));
+    let query = Example { media, question: input::text(&args.question)?, answer: String::new() };
 
     let mut engine = args.decoding.engine(args.model.open(&args.device.resolve()?)?);
     let dialect = &engine.pretrained().dialect;
@@ -70,15 +68,4 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         false => answer.to_owned(),
     };
     Ok(print(&format!("{text}\n"))?)
-}
-
-impl Args {
-    fn question(&self) -> anyhow::Result<String> {
-        if self.question != "-" {
-            return Ok(self.question.clone());
-        }
-        let mut question = String::new();
-        std::io::stdin().read_to_string(&mut question).context("cannot read standard input")?;
-        Ok(question.trim().to_owned())
-    }
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use flamingo::{Medium, Source};
 use serde_json::json;
 
 use super::decoding::DecodingArgs;
 use super::device::DeviceArg;
+use super::input;
 use super::model::ModelArgs;
 use super::output::print;
 use super::shots::ShotsArg;
@@ -25,7 +25,7 @@ pub struct Args {
     /// Print a list of {"image", "caption", "logprob"}
     #[arg(long)]
     json: bool,
-    /// Image files
+    /// Image files, - for standard input
     #[arg(required = true)]
     images: Vec<PathBuf>,
 }
@@ -33,9 +33,9 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let shots = args.shots.read()?;
     let mut engine = args.decoding.engine(args.model.open(&args.device.resolve()?)?);
-    let media = args.images.iter().map(|image| Medium::Image(Source::File(image.clone())));
+    let media = args.images.iter().map(|image| input::image(image)).collect::<Result<Vec<_>, _>>()?;
     let options = args.decoding.options(engine.pretrained())?;
-    let captions = engine.captions(&media.collect::<Vec<_>>(), &shots, &options)?;
+    let captions = engine.captions(&media, &shots, &options)?;
     if args.json {
         let list: Vec<_> = args
             .images

@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use flamingo::engine::CandidateScore;
 use flamingo::prompt::{Example, Task, Template};
-use flamingo::{Medium, Source};
 use serde_json::json;
 
 use super::decoding::LimitsArg;
 use super::device::DeviceArg;
+use super::input;
 use super::model::ModelArgs;
 use super::output::print;
 use super::shots::ShotsArg;
+use crate::exit::Usage;
 
 /// Print the likeliest of some labels for each image, and its share of their probability
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ pub struct Args {
     /// Print a list of {"image", "label", "scores": {LABEL: LOGPROB}}
     #[arg(long)]
     json: bool,
-    /// Image files
+    /// Image files, - for standard input
     #[arg(required = true)]
     images: Vec<PathBuf>,
 }
@@ -57,7 +58,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let score = |candidate: &CandidateScore| if args.mean { candidate.mean() } else { candidate.sum() };
     let mut list = Vec::new();
     for image in &args.images {
-        let media = vec![Medium::Image(Source::File(image.clone()))];
+        let media = vec![input::image(image)?];
         let query = Example { media, ..Example::default() };
         let prompt = template.prompt(&engine.pretrained().dialect, &shots, &query);
         let scores: Vec<f64> = engine.candidates(&prompt, &candidates)?.iter().map(score).collect();
@@ -84,7 +85,7 @@ impl Args {
             None => self.labels.iter().map(|label| label.trim().to_owned()).collect(),
         };
         if labels.len() < 2 || labels.iter().any(String::is_empty) {
-            bail!("there must be two labels at least, none of them empty");
+            return Err(Usage("there must be two labels at least, none of them empty".to_owned()).into());
         }
         Ok(labels)
     }

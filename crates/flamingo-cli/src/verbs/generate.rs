@@ -1,15 +1,14 @@
 //! `flamingo generate`: how a model continues a prompt.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use flamingo::Prompt;
 use serde_json::json;
 
 use super::answer::print_stream;
 use super::decoding::DecodingArgs;
 use super::device::DeviceArg;
+use super::input;
 use super::model::ModelArgs;
 use super::output::print;
 
@@ -61,14 +60,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 impl Args {
     fn prompt(&self) -> anyhow::Result<Prompt> {
-        Ok(match (&self.prompt, &self.text) {
-            (Some(path), _) if path == Path::new("-") => {
-                let mut json = String::new();
-                std::io::stdin().read_to_string(&mut json).context("cannot read standard input")?;
-                Prompt::from_json(&json, Path::new(""))?
-            }
-            (Some(path), _) => Prompt::open(path)?,
-            (None, text) => Prompt::text(text.clone().unwrap_or_default()),
-        })
+        match (&self.prompt, &self.text) {
+            (Some(path), _) => input::prompt(path),
+            (None, text) => Ok(Prompt::text(text.clone().unwrap_or_default())),
+        }
     }
 }

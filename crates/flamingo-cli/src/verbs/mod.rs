@@ -10,6 +10,7 @@ mod decoding;
 mod device;
 pub mod doctor;
 pub mod generate;
+mod input;
 pub mod inspect;
 mod model;
 mod output;

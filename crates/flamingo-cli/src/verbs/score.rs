@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use flamingo::{Prompt, Score};
+use flamingo::Score;
 
 use super::device::DeviceArg;
+use super::input;
 use super::model::ModelArgs;
 use super::output::print;
 
@@ -13,7 +14,7 @@ use super::output::print;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// A JSON file: a list of {"text": …}, {"image": PATH}, {"video": PATH}, {"eoc": true}, or
+    /// A JSON file, - for standard input: a list of {"text": …}, {"image": PATH}, {"video": PATH}, {"eoc": true}, or
     /// {"token_ids": […], "images": [PATH, …]}
     #[arg(long, value_name = "FILE")]
     prompt: PathBuf,
@@ -25,7 +26,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let prompt = Prompt::open(&args.prompt)?;
+    let prompt = input::prompt(&args.prompt)?;
     let score = args.model.open(&args.device.resolve()?)?.score(&prompt)?;
     let text = match args.json {
         true => serde_json::to_string(&score)? + "\n",

@@ -1,7 +1,9 @@
 //! The command as a person meets it: what it prints, and with which code it ends when something is wrong.
 
+mod ask;
 mod chat;
 mod doctor;
+mod tiny;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -77,5 +79,12 @@ fn a_damaged_shard_is_named_and_nothing_is_written() {
 
 #[test]
 fn a_folder_that_is_no_model_is_named() {
-    fails(&["caption", "--model", "nowhere", "x.png"], 4, &["nowhere", "no path that exists"]);
+    let parts = ["nowhere", "no path that exists", "owner/name"];
+    fails(&["caption", "--model", "nowhere", "x.png"], 4, &parts);
+}
+
+#[test]
+fn wrong_prompts_and_options_are_named() {
+    fails(&["score", "--prompt", "nowhere.json"], 3, &["nowhere.json"]);
+    fails(&["classify", "--labels", "cat", "x.png"], 2, &["two labels"]);
 }

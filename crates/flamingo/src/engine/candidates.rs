@@ -70,7 +70,11 @@ impl Engine {
         let shared = whole.iter().map(same).min().unwrap_or(ids.len()).max(1);
         let prompt = Prompt::Tokens { ids: ids[..shared].to_vec(), media };
         let tails: Vec<&[u32]> = whole.iter().map(|encoded| &encoded.ids[shared..]).collect();
-        self.token_candidates(&prompt, &tails)
+        let mut scores = self.token_candidates(&prompt, &tails)?;
+        for (score, text) in scores.iter_mut().zip(candidates) {
+            score.text = text.as_ref().to_owned();
+        }
+        Ok(scores)
     }
 
     /// [`Engine::candidates`] that are tokens already.

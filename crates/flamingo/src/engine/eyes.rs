@@ -11,8 +11,8 @@ use crate::model::{Flamingo, Media};
 use crate::pretrained::Network;
 use crate::prompt::{Digest, Frames, Medium};
 
-/// Images that are kept; the one that was not seen for longest goes first.
-const CAPACITY: usize = 1024;
+/// Numbers of all images that are kept, 1 GiB in f32; the image that was not seen for longest goes first.
+const CAPACITY: usize = 1 << 28;
 
 /// Pictures that the encoder reads at once.
 const BATCH: usize = 16;
@@ -78,12 +78,15 @@ impl Eyes {
         }
     }
 
+    /// What this call saw stays, however much it is.
     fn drop_oldest(&mut self) {
-        while self.known.len() > CAPACITY {
-            let oldest = self.known.iter().min_by_key(|(_, (_, last_seen))| *last_seen).map(|(key, _)| *key);
-            if let Some(key) = oldest {
-                self.known.remove(&key);
-            }
+        let mut size: usize = self.known.values().map(|(image, _)| image.media.size()).sum();
+        while size > CAPACITY {
+            let old = self.known.iter().filter(|(_, (_, last_seen))| *last_seen < self.clock);
+            let Some(key) = old.min_by_key(|(_, (_, last_seen))| *last_seen).map(|(key, _)| *key) else {
+                return;
+            };
+            size -= self.known.remove(&key).map_or(0, |(image, _)| image.media.size());
         }
     }
 }

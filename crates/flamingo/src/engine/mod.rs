@@ -188,7 +188,7 @@ impl Engine {
     /// Continues prompts, all at once; each as if it were alone.
     ///
     /// Where `options` name no stop ids, texts end with what ends a chunk or a text in this model; tokens that stand
-    /// for images never come.
+    /// for images never come. No text becomes longer than what can be read behind the longest prompt.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ pub(super) enum Sight<'a> {
     /// There are no gated blocks.
     Bare,
     /// Of a Flamingo.
-    Seen(Seen<'a>),
+    Seen(Box<Seen<'a>>),
 }
 
 impl<'a> Sight<'a> {
@@ -25,7 +25,7 @@ impl<'a> Sight<'a> {
         let Network::Flamingo { model, .. } = network else { return Self::Bare };
         let last = media_index.iter().copied().max().unwrap_or(0);
         if last == 0 {
-            return Self::Seen(model.see_nothing());
+            return Self::Seen(Box::new(model.see_nothing()));
         }
         // Images that none of these tokens see are left out.
         let first = match model.attention() {
@@ -38,14 +38,14 @@ impl<'a> Sight<'a> {
             images[first as usize - 1..last as usize].iter().map(|image| &image.media).collect();
         let phi: Vec<u32> = media_index.iter().map(|phi| (phi + 1).saturating_sub(first)).collect();
         let layout = MediaLayout::new(&phi, 1, phi.len(), &network.device());
-        Self::Seen(model.see_own(Media::beside(&media), &layout))
+        Self::Seen(Box::new(model.see_own(Media::beside(&media), &layout)))
     }
 
     /// Of the next `len` tokens of several rows; `visible` are the images of each row's text so far.
     pub fn of_rows(network: &'a Network, visible: &[&[Arc<Image>]], len: usize) -> Self {
         let Network::Flamingo { model, .. } = network else { return Self::Bare };
         let Some(any) = visible.iter().find_map(|row| row.first()) else {
-            return Self::Seen(model.see_nothing());
+            return Self::Seen(Box::new(model.see_nothing()));
         };
         let seen: Vec<&[Arc<Image>]> = visible.iter().map(|row| &row[seen(model, row.len())]).collect();
         let most = seen.iter().map(|row| row.len()).max().unwrap_or(0);
@@ -67,7 +67,7 @@ impl<'a> Sight<'a> {
         };
         let phi: Vec<u32> = seen.iter().flat_map(|row| std::iter::repeat_n(row.len() as u32, len)).collect();
         let layout = MediaLayout::new(&phi, visible.len(), len, &network.device());
-        Self::Seen(model.see_own(media, &layout))
+        Self::Seen(Box::new(model.see_own(media, &layout)))
     }
 }
 

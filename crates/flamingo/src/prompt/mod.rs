@@ -2,7 +2,7 @@
 
 mod file;
 mod medium;
-mod template;
+pub mod template;
 mod writer;
 
 pub use medium::{Digest, Frames, Medium, Source};
