@@ -63,3 +63,17 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         _ => 1,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow!("no such file").context("cat.png: no such file").context("cannot attach");
+        assert_eq!(message(&error), "cannot attach: cat.png: no such file");
+        assert_eq!(message(&anyhow!("b").context("a")), "a: b");
+    }
+}
