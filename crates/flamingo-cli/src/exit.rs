@@ -18,6 +18,17 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// An error and its causes in one line; a cause that is told already is not told again.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.ends_with(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
+
 /// The code for an error that a verb returned.
 pub fn code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Usage>() {
@@ -51,4 +62,18 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         | FlamingoError::Vision(_) => 4,
         _ => 1,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow!("no such file").context("cat.png: no such file").context("cannot attach");
+        assert_eq!(message(&error), "cannot attach: cat.png: no such file");
+        assert_eq!(message(&anyhow!("b").context("a")), "a: b");
+    }
 }

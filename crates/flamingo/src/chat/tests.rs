@@ -1,5 +1,7 @@
 //! Conversations, letter by letter.
 
+use flamingo_data::PretrainedTokenizer;
+
 use super::*;
 use crate::dialect::Style;
 use crate::prompt::{Part, Source};
@@ -108,4 +110,22 @@ fn each_family_has_its_wording() {
     ] {
         assert_eq!(Wording::of(&Dialect::of_ids(style, None, None)), wording);
     }
+}
+
+#[test]
+fn chat_ml_is_told_by_what_ends_a_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, contents: &str| std::fs::write(folder.path().join(file), contents).unwrap();
+    let words = r#"{"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2}"#;
+    let model = format!(r#"{{"type": "WordLevel", "vocab": {words}, "unk_token": "<|endoftext|>"}}"#);
+    write("tokenizer.json", &format!(r#"{{"version": "1.0", "added_tokens": [], "model": {model}}}"#));
+    let wording = |eos: &str, other_ends: &[u32]| {
+        write("tokenizer_config.json", &format!(r#"{{"eos_token": "{eos}"}}"#));
+        let tokenizer = PretrainedTokenizer::open(folder.path()).unwrap();
+        Wording::of(&Dialect::text(tokenizer, other_ends))
+    };
+    assert_eq!(wording("<|im_end|>", &[]), Wording::ChatMl);
+    assert_eq!(wording("<|endoftext|>", &[2]), Wording::ChatMl);
+    // The vocabulary of a model that was never trained on conversations may have the tokens, too.
+    assert_eq!(wording("<|endoftext|>", &[]), Wording::Text);
 }

@@ -53,7 +53,7 @@ impl<'a> Command<'a> {
             "/help" => Ok(Self::Help),
             "/quit" => Ok(Self::Quit),
             _ => Err(Usage(format!(
-                "there is no command {name}{}; /help lists those that there are",
+                "there is no command {name} (/help lists those that there are){}",
                 nearest::hint(name, NAMES)
             ))),
         }

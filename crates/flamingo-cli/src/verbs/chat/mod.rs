@@ -21,6 +21,8 @@ use input::{Input, Read};
 use interrupt::Interrupt;
 use session::Session;
 
+use crate::exit;
+
 /// Talk with a model, with images and clips at any turn
 ///
 /// Each line is a message; /help lists the commands. A message may consist of images alone: attach them by /image PATH
@@ -81,7 +83,7 @@ fn in_terminal(session: &mut Session) -> anyhow::Result<()> {
         match obey(session, &line, &interrupt) {
             Ok(true) => {}
             Ok(false) => return Ok(()),
-            Err(error) => eprintln!("error: {error:#}"),
+            Err(error) => eprintln!("error: {}", exit::message(&error)),
         }
     }
 }
@@ -101,7 +103,7 @@ fn through_pipe(session: &mut Session) -> anyhow::Result<()> {
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => {
-                eprintln!("error: {error:#}");
+                eprintln!("error: {}", exit::message(&error));
                 first_error.get_or_insert(error);
             }
         }

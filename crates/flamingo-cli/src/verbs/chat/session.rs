@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
 use flamingo::data::DataError;
 use flamingo::generate::{Ending, GenerateOptions, Generated};
 use flamingo::{Conversation, Engine, FlamingoError, Medium, Source, Wording};
@@ -47,7 +46,7 @@ impl Session {
             Source::Bytes(bytes.map_err(FlamingoError::from)?.into())
         };
         let medium = if video { Medium::Video(source) } else { Medium::Image(source) };
-        self.engine.look(std::slice::from_ref(&medium)).with_context(|| path.display().to_string())?;
+        self.engine.look(std::slice::from_ref(&medium)).map_err(|error| named(error, path))?;
         self.attached.push(medium);
         let name = path.file_name().unwrap_or(path.as_os_str());
         eprintln!("({} is attached to the next message)", name.display());
@@ -147,6 +146,14 @@ impl Session {
         if let Some(turn) = self.conversation.undo() {
             self.attached = turn.media;
         }
+    }
+}
+
+/// Contents do not know which file they come from.
+fn named(error: FlamingoError, path: &Path) -> anyhow::Error {
+    match error {
+        FlamingoError::Data(_) => anyhow::Error::from(error).context(path.display().to_string()),
+        error => error.into(),
     }
 }
 
