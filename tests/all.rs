@@ -19,5 +19,4 @@ mod parity_training;
 mod parity_video;
 mod parity_vision;
 mod published;
-mod run;
 mod score;
