@@ -136,7 +136,8 @@ impl Engine {
     /// If the prompt does not suit the model, is longer than its context, or a picture cannot be read.
     pub fn read(&mut self, prompt: &Prompt) -> Result<State, FlamingoError> {
         let encoded = self.encode(prompt)?;
-        self.read_encoded(encoded)
+        let images = self.see(&encoded.media)?;
+        Ok(self.read_seen(&encoded, images))
     }
 
     /// Looks at pictures and clips ahead of their prompt, so that it need not, and errors come now.
@@ -168,21 +169,21 @@ impl Engine {
         Ok(images)
     }
 
-    fn read_encoded(&mut self, encoded: Encoded) -> Result<State, FlamingoError> {
-        let Encoded { ids, media_index, media } = encoded;
-        let images = self.see(&media)?;
+    /// Reads a prompt whose images are these.
+    fn read_seen(&mut self, encoded: &Encoded, images: Vec<Arc<Image>>) -> State {
+        let Encoded { ids, media_index, .. } = encoded;
         let start = Instant::now();
         let network = &self.pretrained.network;
-        let known = self.prefixes.longest(&ids, &media_index, &images);
+        let known = self.prefixes.longest(ids, media_index, &images);
         let reused = known.as_ref().map_or(0, State::len);
         let mut state = known.unwrap_or_else(|| State::new(network, ids.len() + SPACE));
-        state.read(network, &ids, &media_index, images);
+        state.read(network, ids, media_index, images);
         self.prefixes.keep(state.clone());
 
         self.timings.prefill += start.elapsed();
         self.timings.prompt_tokens += ids.len();
         self.timings.reused_tokens += reused;
-        Ok(state)
+        state
     }
 
     /// Continues prompts, all at once; each as if it were alone.
@@ -201,9 +202,15 @@ impl Engine {
         self.start();
         let encoded = prompts.iter().map(|prompt| self.encode(prompt)).collect::<Result<Vec<_>, _>>()?;
         // All at once: the encoder is faster on many.
-        self.see(&encoded.iter().flat_map(|encoded| encoded.media.iter().cloned()).collect::<Vec<_>>())?;
-        let states = encoded.into_iter().map(|encoded| self.read_encoded(encoded));
-        let states = states.collect::<Result<Vec<State>, _>>()?;
+        let media: Vec<Medium> = encoded.iter().flat_map(|encoded| encoded.media.iter().cloned()).collect();
+        let mut images = self.see(&media)?.into_iter();
+        let states: Vec<State> = encoded
+            .iter()
+            .map(|encoded| {
+                let own = images.by_ref().take(encoded.media.len()).collect();
+                self.read_seen(encoded, own)
+            })
+            .collect();
         let Some(longest) = states.iter().map(State::len).max() else { return Ok(Vec::new()) };
         let options = self.fitted(options, longest)?;
         let start = Instant::now();
