@@ -121,4 +121,48 @@ pub enum DataError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// Too large a share of the records is bad.
+    #[error(
+        "{bad} of {all} records are bad ({summary}), more than the share of {most} that is allowed; the last one: {last}. \
+         Look at them in the file of rejects; if they may be left out, allow more with --max-reject-rate"
+    )]
+    TooManyRejects {
+        /// Bad records.
+        bad: u64,
+        /// All records read.
+        all: u64,
+        /// The share that is allowed.
+        most: f64,
+        /// Bad records by reason.
+        summary: String,
+        /// The last bad one.
+        last: String,
+    },
+    /// A configuration names a format that does not exist.
+    #[error("source {source_name:?}: there is no format {format:?}{}; known formats: {}", nearest(format, known), known.join(", "))]
+    UnknownFormat {
+        /// The source's name.
+        source_name: String,
+        /// The format that was asked for.
+        format: String,
+        /// The formats that there are.
+        known: Vec<&'static str>,
+    },
+    /// An option of a source is unknown or has a wrong value.
+    #[error("source {source_name:?}, options: {what}")]
+    SourceOptions {
+        /// The source's name.
+        source_name: String,
+        /// What is wrong, and what was expected.
+        what: String,
+    },
+}
+
+/// `, did you mean "…"`, if one of `known` is close to `name`.
+fn nearest(name: &str, known: &[&'static str]) -> String {
+    let close = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
+    match close.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((likeness, known)) if likeness > 0.8 => format!(", did you mean {known:?}"),
+        _ => String::new(),
+    }
 }

@@ -1,0 +1,53 @@
+//! What every source gives: a text with its images or clips, not yet decoded.
+
+use std::path::PathBuf;
+
+use crate::document::Document;
+
+/// One record of a source. Images and clips are still as they lie on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The record's name within its shard.
+    pub key: String,
+    /// The text, and where its media belong.
+    pub content: Content,
+    /// The images and clips; a [`crate::Chunk::Image`] of a page is an index into this list.
+    pub media: Vec<Medium>,
+}
+
+/// The text of a sample; each kind becomes a sequence by rules of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A page of text and images in reading order.
+    Page(Document),
+    /// One image or clip (`media[0]`) and the texts that describe it, each of them whole; training draws one.
+    Pair(Vec<String>),
+    /// Text alone.
+    Text(String),
+}
+
+/// An image or clip as it lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Medium {
+    /// An encoded still image.
+    Image(Vec<u8>),
+    /// An encoded clip.
+    Video(Vec<u8>),
+    /// A clip in a local file, which is opened when its frames are wanted.
+    VideoFile(PathBuf),
+}
+
+impl Medium {
+    /// Memory that the medium takes, in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Medium::Image(bytes) | Medium::Video(bytes) => bytes.len(),
+            Medium::VideoFile(_) => 0,
+        }
+    }
+
+    /// Whether it takes no memory.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
