@@ -7,6 +7,8 @@
 //! Record numbers within a shard count everything that the iterator gives, bad records too: a place in a source is a
 //! shard and such a number, and does not depend on threads.
 
+pub mod pairs;
+
 use std::fmt::{self, Debug};
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use crate::sample::Sample;
 use crate::store::{Location, Store};
 
 /// All formats.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[pairs::FORMAT];
 
 /// A way in which samples lie on disk.
 pub struct Format {
