@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Format, Records, Source, SourceSpec, Unread};
@@ -32,8 +32,8 @@ const CLIPS: [&str; 6] = ["mp4", "webm", "mkv", "mov", "avi", "m4v"];
 const ANIMATIONS: [&str; 3] = ["gif", "webp", "png"];
 
 /// Options of the format.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Options {
     /// Where captions are looked for: fields of the record, then keys of its `json`. The first name that is there
     /// counts; a list of texts is several captions.
@@ -71,8 +71,7 @@ impl Pairs {
         let mut options: Options = spec.options()?;
         for (name, list) in [("captions", &options.captions), ("media", &options.media)] {
             if list.is_empty() {
-                let what = format!("`{name}` must name at least one field");
-                return Err(DataError::SourceOptions { source_name: spec.name.clone(), what });
+                return Err(spec.bad_option(format!("`{name}` must name at least one field")));
             }
         }
         // Fields of records are in lower case.
@@ -111,7 +110,7 @@ fn pair(mut record: Record, options: &Options) -> Result<Sample, Reject> {
     let kind = Path::new(extension).extension().and_then(|kind| kind.to_str()).unwrap_or(extension);
     let is_clip = CLIPS.contains(&kind) || (options.animated && ANIMATIONS.contains(&kind));
     let medium = if is_clip { Medium::Video(bytes) } else { Medium::Image(bytes) };
-    Ok(Sample { key: record.key, content: Content::Pair(captions), media: vec![medium] })
+    Ok(Sample::new(record.key, Content::Pair(captions), vec![medium]))
 }
 
 /// The captions of a record; at least one, none of them empty.
@@ -266,7 +265,7 @@ mod tests {
     #[test]
     fn options_are_checked() {
         for (options, expected) in
-            [(json!({"caption": "x"}), "unknown field"), (json!({"media": []}), "at least one")]
+            [(json!({"caption": "x"}), "did you mean \"captions\""), (json!({"media": []}), "at least one")]
         {
             let Value::Object(options) = options else { panic!("options are an object") };
             let format = "pairs".to_owned();
