@@ -71,8 +71,7 @@ impl Pairs {
         let mut options: Options = spec.options()?;
         for (name, list) in [("captions", &options.captions), ("media", &options.media)] {
             if list.is_empty() {
-                let what = format!("`{name}` must name at least one field");
-                return Err(spec.bad_option(what));
+                return Err(spec.bad_option(format!("`{name}` must name at least one field")));
             }
         }
         // Fields of records are in lower case.
@@ -266,7 +265,7 @@ mod tests {
     #[test]
     fn options_are_checked() {
         for (options, expected) in
-            [(json!({"caption": "x"}), "unknown field"), (json!({"media": []}), "at least one")]
+            [(json!({"caption": "x"}), "did you mean \"captions\""), (json!({"media": []}), "at least one")]
         {
             let Value::Object(options) = options else { panic!("options are an object") };
             let format = "pairs".to_owned();
