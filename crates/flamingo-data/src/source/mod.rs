@@ -7,7 +7,14 @@
 //! Record numbers within a shard count everything that the iterator gives, bad records too: a place in a source is a
 //! shard and such a number, and does not depend on threads.
 
+mod assignment;
 pub mod documents;
+pub mod mmc4;
+mod page;
+pub mod pairs;
+
+#[cfg(test)]
+mod testing;
 
 use std::fmt::{self, Debug};
 
@@ -22,7 +29,7 @@ use crate::sample::Sample;
 use crate::store::{Location, Store};
 
 /// All formats.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[documents::FORMAT, mmc4::FORMAT, pairs::FORMAT];
 
 /// A way in which samples lie on disk.
 pub struct Format {
