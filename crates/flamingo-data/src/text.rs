@@ -24,19 +24,14 @@ use encoding_rs::{Encoding, UTF_8};
 ///
 /// If the bytes are no text in that encoding, or have control characters that no text has; in words.
 pub fn decode(bytes: &[u8], declared: Option<&str>) -> Result<String, String> {
-    let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or_else(|| (choose(bytes, declared), 0));
-    let text = encoding
-        .decode_without_bom_handling_and_without_replacement(&bytes[mark..])
-        .ok_or_else(|| format!("the bytes are no text in {}, their most likely encoding", encoding.name()))?;
-    match text.chars().find(|letter| is_binary(*letter)) {
-        Some(letter) => {
-            Err(format!("the bytes are no text: {letter:?} is in them (read as {})", encoding.name()))
-        }
-        None => Ok(text.into_owned()),
+    match Encoding::for_bom(bytes) {
+        Some((encoding, mark)) => decode_as(encoding, &bytes[mark..]),
+        None => decode_as(likeliest(bytes, declared), bytes),
     }
 }
 
-fn choose(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
+/// The encoding of bytes without a byte order mark, as [`decode`] chooses it.
+pub(crate) fn likeliest(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
     if std::str::from_utf8(bytes).is_ok() {
         return UTF_8;
     }
@@ -45,6 +40,19 @@ fn choose(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
         detector.feed(bytes, true);
         detector.guess(None, Utf8Detection::Deny)
     })
+}
+
+/// As [`decode`], with the encoding known.
+pub(crate) fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<String, String> {
+    let text = encoding
+        .decode_without_bom_handling_and_without_replacement(bytes)
+        .ok_or_else(|| format!("the bytes are no text in {}, their most likely encoding", encoding.name()))?;
+    match text.chars().find(|letter| is_binary(*letter)) {
+        Some(letter) => {
+            Err(format!("the bytes are no text: {letter:?} is in them (read as {})", encoding.name()))
+        }
+        None => Ok(text.into_owned()),
+    }
 }
 
 /// Whether a control character shows that bytes are no text: all but tab, line feed, form feed, carriage return and

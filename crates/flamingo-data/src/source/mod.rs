@@ -9,9 +9,13 @@
 
 mod assignment;
 pub mod documents;
+mod files;
 pub mod mmc4;
+pub mod obelics;
 mod page;
 pub mod pairs;
+mod rows;
+pub mod table;
 
 #[cfg(test)]
 mod testing;
@@ -29,7 +33,8 @@ use crate::sample::Sample;
 use crate::store::{Location, Store};
 
 /// All formats.
-pub const FORMATS: &[Format] = &[documents::FORMAT, mmc4::FORMAT, pairs::FORMAT];
+pub const FORMATS: &[Format] =
+    &[documents::FORMAT, mmc4::FORMAT, obelics::FORMAT, pairs::FORMAT, table::IMAGES, table::CLIPS];
 
 /// A way in which samples lie on disk.
 pub struct Format {
