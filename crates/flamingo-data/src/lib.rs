@@ -43,6 +43,7 @@ pub mod sample;
 pub mod sequence;
 pub mod source;
 pub mod store;
+pub mod text;
 pub mod tokenizer;
 pub mod transform;
 pub mod video;

@@ -7,8 +7,18 @@
 //! Record numbers within a shard count everything that the iterator gives, bad records too: a place in a source is a
 //! shard and such a number, and does not depend on threads.
 
+mod assignment;
 pub mod documents;
+mod files;
+pub mod mmc4;
+pub mod obelics;
+mod page;
 pub mod pairs;
+mod rows;
+pub mod table;
+
+#[cfg(test)]
+mod testing;
 
 use std::fmt::{self, Debug};
 
@@ -23,7 +33,8 @@ use crate::sample::Sample;
 use crate::store::{Location, Store};
 
 /// All formats.
-pub const FORMATS: &[Format] = &[pairs::FORMAT];
+pub const FORMATS: &[Format] =
+    &[documents::FORMAT, mmc4::FORMAT, obelics::FORMAT, pairs::FORMAT, table::IMAGES, table::CLIPS];
 
 /// Opens a source of one format.
 pub type OpenSource = fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>;

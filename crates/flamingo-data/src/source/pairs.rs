@@ -144,11 +144,10 @@ fn captions(record: &Record, wanted: &[String]) -> Result<Vec<String>, Reject> {
     Err(record.reject(Reason::Missing, format!("{what}, but has {}", names(&record.fields))))
 }
 
-/// A field as text, without a byte order mark.
+/// A field as text.
 fn text(record: &Record, name: &str, bytes: &[u8]) -> Result<String, Reject> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| record.reject(Reason::BadText, format!("field {name:?} is not UTF-8: {error}")))?;
-    Ok(text.trim_start_matches('\u{feff}').to_owned())
+    crate::text::decode(bytes, None)
+        .map_err(|what| record.reject(Reason::BadText, format!("field {name:?}: {what}")))
 }
 
 fn texts(value: &Value) -> Option<Vec<String>> {
@@ -231,7 +230,7 @@ mod tests {
             ("c.jpg", b""),
             ("c.txt", b"  "),
             ("d.jpg", b""),
-            ("d.txt", b"\xff\xfe"),
+            ("d.txt", b"\0\xff"),
             ("e.jpg", b""),
             ("e.json", b"{"),
             ("f.jpg", b""),
