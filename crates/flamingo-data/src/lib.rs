@@ -72,7 +72,6 @@ pub use sequence::{LossRule, Sequence, SequenceSpec};
 pub use source::{Source, SourceSpec};
 pub use store::{Location, Store};
 pub use stream::{Stream, StreamSpec};
-pub use store::{Location, Store, Stream};
 pub use tokenizer::{SpecialTokens, TextTokenizer};
 pub use transform::ImageTransform;
 pub use webdataset::{Record, ShardReader, ShardRecords, list_shards};

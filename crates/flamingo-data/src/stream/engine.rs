@@ -293,7 +293,8 @@ impl Pooler {
         self.shared.budget.give_back(record.bytes);
         let lost = || DataError::StreamPanic { what: "a worker ended without an answer".to_owned() };
         match row.ok_or_else(lost)?? {
-            Ok(row) => {
+            Ok(mut row) => {
+                open.rejects.append(&mut row.losses);
                 open.bytes += row.bytes();
                 open.rows.push(row);
             }

@@ -4,10 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use flamingo_core::HostBatch;
 use rand::Rng;
+use sha2::{Digest, Sha256};
 
 use super::draw::{self, Purpose};
 use super::row::{Row, RowId, Rows};
 use super::spec::PixelSpec;
+use super::walk::Place;
 use crate::collate::collate;
 use crate::error::DataError;
 use crate::image::decode;
@@ -33,6 +35,22 @@ impl StreamBatch {
     /// The share of padding among the tokens, in `0..1`.
     pub fn pad_share(&self) -> f64 {
         1.0 - self.tokens as f64 / (self.host.batch * self.host.len).max(1) as f64
+    }
+
+    /// A hash of the records' names and of every number, as 16 hexadecimal digits: batches with one digest are equal.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for row in &self.rows {
+            let Place { source, epoch, shard, record } = row.place;
+            hash.update(format!("{source} {epoch} {shard} {record} {}\n", row.key));
+        }
+        for id in self.host.ids.iter().chain(&self.host.media_index) {
+            hash.update(id.to_le_bytes());
+        }
+        for value in self.host.loss_weights.iter().chain(&self.host.pixels) {
+            hash.update(value.to_le_bytes());
+        }
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

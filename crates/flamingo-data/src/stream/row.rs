@@ -28,6 +28,8 @@ pub(super) struct Row {
     pub sequence: Sequence,
     /// The media that the row's window shows.
     pub media: Vec<Medium>,
+    /// What of the record could not be used.
+    pub losses: Vec<Reject>,
 }
 
 impl Row {
@@ -78,7 +80,8 @@ impl Rows<'_> {
 
     fn row(&self, place: Place, key: String, sample: Sample) -> Result<Row, Reject> {
         let refuse = |reason, what: String| Err(self.refuse(place, &key, reason, what));
-        let Sample { content, media, .. } = sample;
+        let Sample { content, media, losses, .. } = sample;
+        let losses = losses.into_iter().map(|reject| self.signed(reject, place)).collect();
         let (spec, encoder) = (self.sequence, self.encoder);
         let mut rng = draw::of_record(self.seed, Purpose::Row, &place, 0);
         let mut sequence = match content {
@@ -117,7 +120,7 @@ impl Rows<'_> {
             })
             .collect();
         sequence.images = (0..shown.len()).collect();
-        Ok(Row { id: RowId { place, key }, sequence, media: shown })
+        Ok(Row { id: RowId { place, key }, sequence, media: shown, losses })
     }
 }
 

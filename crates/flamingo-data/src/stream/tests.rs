@@ -119,7 +119,9 @@ fn sample(key: String, shard: usize, record: usize, kind: Kind) -> Sample {
         Kind::Panic => panic!("the worker fell"),
         _ => (caption(), vec![image(shard)]),
     };
-    Sample { key, content, media }
+    let lost = Reject::new(shard, key.clone(), Reason::Filtered, "an image is too small");
+    let losses = if record == 12 { vec![lost] } else { Vec::new() };
+    Sample { key, content, media, losses }
 }
 
 fn spec(sources: usize) -> StreamSpec {
@@ -175,7 +177,9 @@ fn threads_change_nothing() {
         (batches, stream.state(), std::fs::read_to_string(rejects).unwrap())
     };
     let one = run(1, 1);
-    assert!(one.2.contains("bad-image") && one.2.contains(r#""source":"source 0""#), "{}", one.2);
+    for part in ["bad-image", "filtered", r#""source":"source 0""#] {
+        assert!(one.2.contains(part), "{part} is not in {}", one.2);
+    }
     for (workers, prefetch) in [(2, 3), (4, 2)] {
         let other = run(workers, prefetch);
         assert!(one == other, "{workers} workers");
