@@ -1,6 +1,7 @@
 //! `flamingo data`: training data, made and looked at. One file per verb.
 
 mod interleave;
+mod stream;
 
 /// Make and look at training data
 #[derive(Debug, clap::Args)]
@@ -12,10 +13,12 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     Interleave(interleave::Args),
+    Stream(stream::Args),
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.verb {
         Verb::Interleave(args) => interleave::run(args),
+        Verb::Stream(args) => stream::run(args),
     }
 }

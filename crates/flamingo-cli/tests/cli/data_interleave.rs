@@ -1,4 +1,4 @@
-//! `flamingo data`, as a person meets it.
+//! `flamingo data interleave`, as a person meets it.
 
 use std::fs;
 
