@@ -55,7 +55,7 @@ const COLOUR_RADIUS: u8 = 8;
 
 /// Pictures that others must not be like.
 ///
-/// The search is a plain scan: 100,000 fingerprints take about 50 microseconds, where decoding a picture takes
+/// The search is a plain scan: 100,000 fingerprints take about 100 microseconds, where decoding a picture takes
 /// milliseconds.
 #[derive(Debug, Clone, Default)]
 pub struct Exclusion {
