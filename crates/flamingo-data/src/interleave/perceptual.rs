@@ -55,7 +55,7 @@ const COLOUR_RADIUS: u8 = 8;
 
 /// Pictures that others must not be like.
 ///
-/// The search is a plain scan: 100,000 fingerprints take about 50 microseconds, where decoding a picture takes
+/// The search is a plain scan: 100,000 fingerprints take about 100 microseconds, where decoding a picture takes
 /// milliseconds.
 #[derive(Debug, Clone, Default)]
 pub struct Exclusion {
@@ -167,9 +167,9 @@ mod tests {
             let (x, y) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
             let value = |channel: u32| {
                 let glow = |(cx, cy, size): (f64, f64, f64)| {
-                    size * (-20.0 * ((x - cx).powi(2) + (y - cy).powi(2))).exp()
+                    size * (-150.0 * ((x - cx).powi(2) + (y - cy).powi(2))).exp()
                 };
-                (0..5).map(|n| glow(spot(n * 3 + channel % 2))).sum::<f64>().min(255.0) as u8
+                (0..24).map(|n| glow(spot(n * 3 + channel % 2))).sum::<f64>().min(255.0) as u8
             };
             Rgba([value(0), value(1), value(2), 255])
         })
@@ -188,12 +188,12 @@ mod tests {
             let picture = spots(seed as u32, 200, 150);
             let smaller = imageops::resize(&picture, 120, 90, FilterType::CatmullRom);
             for copy in [recompressed(&picture), smaller] {
-                assert!(print.is_near(&Fingerprint::new(&copy), 4), "{seed}");
+                assert!(print.is_near(&Fingerprint::new(&copy), 6), "{seed}");
             }
             let mirrored = Fingerprint::new(&imageops::flip_horizontal(&picture));
             assert!(print.distance(&mirrored) > 10, "{seed}: {}", print.distance(&mirrored));
             let nearest = prints[..seed].iter().map(|other| print.distance(other)).min().unwrap_or(64);
-            assert!(nearest > 6, "{seed}: {nearest}");
+            assert!(nearest > 10, "{seed}: {nearest}");
         }
     }
 

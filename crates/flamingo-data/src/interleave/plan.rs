@@ -117,8 +117,7 @@ fn choose(
             Ok(Picture::Good(facts)) if layout.has(site, &facts.print) => Err(ImageFilter::Repeated),
             Ok(Picture::Good(facts)) => {
                 let radius = spec.images.duplicate_radius;
-                let is_copy =
-                    kept.iter().flatten().any(|earlier| earlier.print.is_near(&facts.print, radius));
+                let is_copy = kept.iter().flatten().any(|earlier| is_copy(earlier, facts, radius));
                 if is_copy { Err(ImageFilter::Duplicate) } else { Ok(facts.clone()) }
             }
         };
@@ -128,6 +127,13 @@ fn choose(
         kept.push(verdict.ok());
     }
     kept
+}
+
+/// Whether a document shows one picture twice: the same file, or a near-duplicate of another size, as thumbnails are. One
+/// of the same size that is near but not equal was put there to be compared, like "before" and "after" of a filter.
+fn is_copy(earlier: &Facts, facts: &Facts, radius: u32) -> bool {
+    let resized = (earlier.width, earlier.height) != (facts.width, facts.height);
+    earlier.sum == facts.sum || (resized && earlier.print.is_near(&facts.print, radius))
 }
 
 /// Images that belong to the layout of sites: those on many pages.

@@ -38,7 +38,7 @@ pub struct ImageRules {
     pub max_pages: usize,
     /// So is one on more than this share of its site's pages, where that is less, though never one on 3 pages or fewer.
     pub max_site_share: f64,
-    /// Bits in which the fingerprints of one image's copies within a document differ, at most.
+    /// Bits in which the fingerprints of one image's copies, in several sizes, within a document differ, at most.
     pub duplicate_radius: u32,
     /// Folders of images, or shards, that no image may be like: evaluation sets.
     pub exclude_like: Vec<PathBuf>,
