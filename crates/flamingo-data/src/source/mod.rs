@@ -43,8 +43,11 @@ pub struct Format {
     /// What it reads, in one line, for help texts.
     pub summary: &'static str,
     /// Finds a source's shards and checks its options.
-    pub open: fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>,
+    pub open: OpenSource,
 }
+
+/// Opens a source of one format.
+pub type OpenSource = fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>;
 
 /// A source in a configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
