@@ -10,6 +10,7 @@
 mod assignment;
 pub mod documents;
 mod files;
+pub mod html;
 pub mod mmc4;
 pub mod obelics;
 mod page;
@@ -33,8 +34,15 @@ use crate::sample::Sample;
 use crate::store::{Location, Store};
 
 /// All formats.
-pub const FORMATS: &[Format] =
-    &[documents::FORMAT, mmc4::FORMAT, obelics::FORMAT, pairs::FORMAT, table::IMAGES, table::CLIPS];
+pub const FORMATS: &[Format] = &[
+    documents::FORMAT,
+    html::FORMAT,
+    mmc4::FORMAT,
+    obelics::FORMAT,
+    pairs::FORMAT,
+    table::IMAGES,
+    table::CLIPS,
+];
 
 /// A way in which samples lie on disk.
 pub struct Format {
