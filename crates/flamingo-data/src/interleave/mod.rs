@@ -44,19 +44,21 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use self::address::Folder;
-use self::files::PageFile;
 use self::shards::Making;
 use self::state::{State, io_error, write_whole};
 use self::survey::Survey;
 use crate::DataError;
 use crate::reject::RejectLog;
 
+pub(crate) use address::{Folder, Place};
 pub use dom::{MAX_ATTRIBUTES, MAX_DEPTH, MAX_NODES};
+pub(crate) use files::{PageFile, pages};
 pub use page::{Page, PageImage, Piece};
 pub use perceptual::{Exclusion, Fingerprint};
+pub(crate) use picture::{Picture, examine};
 pub use report::{ImageFilter, PageFilter, Report};
 pub use spec::{Compression, DocumentRules, ImageRules, InterleaveSpec, ShardRules};
+pub(crate) use survey::read_page;
 
 /// A new version of the rules is a new run, even over the same pages.
 const VERSION: u32 = 1;

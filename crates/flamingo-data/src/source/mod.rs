@@ -10,6 +10,7 @@
 mod assignment;
 pub mod documents;
 mod files;
+pub mod html;
 pub mod mmc4;
 pub mod obelics;
 mod page;
@@ -33,8 +34,15 @@ use crate::sample::Sample;
 use crate::store::{Location, Store};
 
 /// All formats.
-pub const FORMATS: &[Format] =
-    &[documents::FORMAT, mmc4::FORMAT, obelics::FORMAT, pairs::FORMAT, table::IMAGES, table::CLIPS];
+pub const FORMATS: &[Format] = &[
+    documents::FORMAT,
+    html::FORMAT,
+    mmc4::FORMAT,
+    obelics::FORMAT,
+    pairs::FORMAT,
+    table::IMAGES,
+    table::CLIPS,
+];
 
 /// Opens a source of one format.
 pub type OpenSource = fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>;
@@ -48,6 +56,9 @@ pub struct Format {
     /// Finds a source's shards and checks its options.
     pub open: OpenSource,
 }
+
+/// Opens a source of one format.
+pub type OpenSource = fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>;
 
 /// A source in a configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

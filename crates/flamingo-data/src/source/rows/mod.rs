@@ -66,6 +66,7 @@ pub(super) enum Cell {
     /// A number, or 0 and 1 for truth.
     Number(f64),
     /// Bytes, such as an image.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only Parquet has bytes in its rows"))]
     Bytes(Vec<u8>),
     /// Values in order.
     List(Vec<Cell>),
