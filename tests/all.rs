@@ -4,6 +4,7 @@ mod cached;
 mod decoding;
 mod engine;
 mod full_size;
+mod fuzz_corpus;
 mod generation;
 mod hub;
 mod hub_server;

@@ -25,6 +25,9 @@ use crate::store::{Location, Store};
 /// All formats.
 pub const FORMATS: &[Format] = &[pairs::FORMAT];
 
+/// Opens a source of one format.
+pub type OpenSource = fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>;
+
 /// A way in which samples lie on disk.
 pub struct Format {
     /// The name in configuration files.
@@ -32,7 +35,7 @@ pub struct Format {
     /// What it reads, in one line, for help texts.
     pub summary: &'static str,
     /// Finds a source's shards and checks its options.
-    pub open: fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>,
+    pub open: OpenSource,
 }
 
 /// A source in a configuration file.

@@ -19,8 +19,10 @@
 //! | links, sparse files | passed over, or filled with zeros | record rejected | their contents are not there |
 //! | `../a.png`, `/a.png` | kept | record rejected | keys become file names |
 //! | a field twice | exception, the shard ends | record rejected | the rest of the shard is good |
-//! | no end mark, data behind it | nothing | a reject at the end | records may be missing |
-//! | broken in the middle of a record | exception; the first fields are a record | reject | half a record is none |
+//! | a broken header | the shard ends silently | a reject | nothing is lost without a word |
+//! | cut between headers, no end mark | the shard ends silently | a reject | records may be missing |
+//! | a second archive behind the first | ignored | a reject | so may these |
+//! | cut in the middle of a record | its first fields may be a record | reject | half a record is none |
 
 mod archive;
 mod name;

@@ -81,7 +81,7 @@ mod tests {
     fn names_that_lead_elsewhere_are_unsafe() {
         let is_safe = |path: &str| Name::split(path.as_bytes()).unwrap().is_safe();
         for path in
-            ["/etc/a.png", "../a.png", "a/../../b.png", "C:\\a.png", "a\\..\\b.png", "\\a.png", "a\0.png"]
+            ["/etc/a.png", "../a.png", "a/../../b.png", "X:\\a.png", "a\\..\\b.png", "\\a.png", "a\0.png"]
         {
             assert!(!is_safe(path), "{path}");
         }
