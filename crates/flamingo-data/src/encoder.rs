@@ -1,5 +1,7 @@
 //! What sequences need of a tokenizer: ids of plain text, and the tokens that are not text.
 
+use std::sync::Arc;
+
 use crate::error::DataError;
 use crate::pretrained::PretrainedTokenizer;
 use crate::tokenizer::{SpecialTokens, TextTokenizer};
@@ -29,6 +31,20 @@ impl TextEncoder for TextTokenizer {
 
     fn special(&self) -> SpecialTokens {
         TextTokenizer::special(self)
+    }
+}
+
+impl<T: TextEncoder + ?Sized> TextEncoder for Arc<T> {
+    fn encode(&self, text: &str) -> Vec<u32> {
+        (**self).encode(text)
+    }
+
+    fn decode(&self, ids: &[u32]) -> String {
+        (**self).decode(ids)
+    }
+
+    fn special(&self) -> SpecialTokens {
+        (**self).special()
     }
 }
 
