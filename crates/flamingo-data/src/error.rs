@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use flamingo_core::{OverlayError, nearest};
 use thiserror::Error;
 
 /// Why data could not be read, written or used.
@@ -139,7 +140,7 @@ pub enum DataError {
         last: String,
     },
     /// A configuration names a format that does not exist.
-    #[error("source {source_name:?}: there is no format {format:?}{}; known formats: {}", nearest(format, known), known.join(", "))]
+    #[error("source {source_name:?}: there is no format {format:?}{} (known formats: {})", nearest::hint(format, known.iter().copied()), known.join(", "))]
     UnknownFormat {
         /// The source's name.
         source_name: String,
@@ -148,7 +149,10 @@ pub enum DataError {
         /// The formats that there are.
         known: Vec<&'static str>,
     },
-    /// An option of a source is unknown or has a wrong value.
+    /// An option of a source is unknown or has a value of the wrong type.
+    #[error(transparent)]
+    Options(#[from] OverlayError),
+    /// The options of a source do not fit together, or one has a value that makes no sense.
     #[error("source {source_name:?}, options: {what}")]
     SourceOptions {
         /// The source's name.
@@ -156,13 +160,4 @@ pub enum DataError {
         /// What is wrong, and what was expected.
         what: String,
     },
-}
-
-/// `, did you mean "…"`, if one of `known` is close to `name`.
-fn nearest(name: &str, known: &[&'static str]) -> String {
-    let close = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
-    match close.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((likeness, known)) if likeness > 0.8 => format!(", did you mean {known:?}"),
-        _ => String::new(),
-    }
 }
