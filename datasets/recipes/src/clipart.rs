@@ -108,9 +108,15 @@ fn describe(svg: &[u8]) -> Option<Description> {
     let subjects = own("subject").into_iter().flat_map(|subject| subject.descendants());
     let items = subjects.filter(|node| node.tag_name().name() == "li").map(text_of);
     let title = title(&raw_title);
+    let people = document.descendants().filter(|node| node.tag_name().name() == "Agent");
+    let authors: Vec<String> = people
+        .flat_map(|agent| agent.children().filter(|node| node.tag_name().name() == "title"))
+        .map(|node| text_of(node).to_lowercase())
+        .collect();
     let mut keywords: Vec<String> = Vec::new();
     for keyword in items.filter_map(|item| keyword(&item)) {
-        if keyword != title.to_lowercase() && !keywords.contains(&keyword) {
+        let author = keyword.starts_with("architetto") || authors.contains(&keyword);
+        if !author && keyword != title.to_lowercase() && !keywords.contains(&keyword) {
             keywords.push(keyword);
         }
     }
@@ -171,7 +177,7 @@ mod tests {
               xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><cc:Work>
               <dc:publisher><cc:Agent><dc:title>Somebody</dc:title></cc:Agent></dc:publisher>
               <dc:title>bored_dog_01</dc:title>
-              <dc:subject><rdf:Bag><rdf:li>HASH(0x1)</rdf:li><rdf:li>Mammal</rdf:li><rdf:li/><rdf:li>bored dog</rdf:li>
+              <dc:subject><rdf:Bag><rdf:li>HASH(0x1)</rdf:li><rdf:li>Mammal</rdf:li><rdf:li>somebody</rdf:li><rdf:li/><rdf:li>bored dog</rdf:li>
               </rdf:Bag></dc:subject></cc:Work></rdf:RDF></metadata></svg>"#;
         let description = describe(svg).unwrap();
         assert_eq!(

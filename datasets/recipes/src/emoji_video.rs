@@ -33,12 +33,27 @@ const FOLDER: &str = "assets/";
 fn build(archives: &[Archive]) -> anyhow::Result<Corpus> {
     let [clips, _] = archives else { anyhow::bail!("two packages were expected") };
     let clips = clips.files(|path| path.starts_with(FOLDER) && path.ends_with(".webp"))?;
-    add(clips, &emojibase::concepts()?, &emoji::roles()?)
+    add(clips, &emojibase::concepts()?, &emojibase::skin_tones()?, &emoji::roles()?)
+}
+
+/// The concept of a clip and the clip's own name, which says the skin tone, if it has one.
+fn named<'a>(
+    code: &str,
+    concepts: &'a BTreeMap<String, Concept>,
+    tones: &'a BTreeMap<String, (String, String)>,
+) -> Option<(&'a Concept, &'a str)> {
+    let code = normalise(code);
+    match (concepts.get(&code), tones.get(&code)) {
+        (Some(concept), _) => Some((concept, &concept.name)),
+        (None, Some((concept, name))) => Some((concepts.get(concept)?, name)),
+        (None, None) => None,
+    }
 }
 
 fn add(
     clips: BTreeMap<String, Vec<u8>>,
     concepts: &BTreeMap<String, Concept>,
+    tones: &BTreeMap<String, (String, String)>,
     roles: &BTreeMap<String, HeldOut>,
 ) -> anyhow::Result<Corpus> {
     let is_held_out = |concept: &Concept| roles.get(&concept.code) == Some(&HeldOut::Concept);
@@ -47,14 +62,14 @@ fn add(
     let mut corpus = Corpus::default();
     for (path, clip) in clips {
         let code = path[FOLDER.len()..].trim_end_matches(".webp");
-        let Some(concept) = concepts.get(&normalise(code)) else {
-            corpus.drop("no concept of its own (skin tones)");
-            continue;
-        };
         if !is_animated(&clip) {
             corpus.drop("not animated");
             continue;
         }
+        let Some((concept, name)) = named(code, concepts, tones) else {
+            corpus.drop("no name");
+            continue;
+        };
         let held_out = is_held_out(concept);
         if !held_out && secret.contains(&concept.name.as_str()) {
             corpus.drop("has the name of something held out");
@@ -63,15 +78,15 @@ fn add(
         let part = if held_out { "heldout_concepts" } else { "train" };
         let mut keywords = concept.keywords.clone();
         keywords.retain(|it| *it != concept.name && (held_out || !secret.contains(&it.as_str())));
-        let mut captions = vec![concept.name.clone()];
+        let mut captions = vec![name.to_owned()];
         if !keywords.is_empty() {
-            captions.push(format!("{}: {}", concept.name, keywords.join(", ")));
+            captions.push(format!("{name}: {}", keywords.join(", ")));
         }
         let description = json!({
-            "concept": concept.code, "emoji": concept.emoji, "style": STYLE, "name": concept.name,
+            "concept": concept.code, "emoji": concept.emoji, "style": STYLE, "name": name,
             "keywords": keywords, "captions": captions, "group": concept.group, "subgroup": concept.subgroup,
         });
-        let key = format!("{STYLE}-{}", concept.code);
+        let key = format!("{STYLE}-{}", code.to_uppercase());
         corpus.push(part, &key, &concept.group, ("webp", clip), description)?;
     }
     Ok(corpus)
@@ -106,6 +121,7 @@ mod tests {
         let clips = [
             ("1f42e", &clip),
             ("1f6a2", &clip),
+            ("1f42e-1f3fb", &clip),
             ("1f47d-1f3fb", &clip),
             ("1f98a-fe0f", &clip),
             ("1f438", &still),
@@ -121,18 +137,23 @@ mod tests {
             ("1F6A2".to_owned(), HeldOut::Concept),
             ("1F98A".to_owned(), HeldOut::Style("noto")),
         ]);
-        let corpus = add(clips, &concepts.into(), &roles).unwrap();
+        let tones =
+            BTreeMap::from([("1f42e-1f3fb".to_owned(), ("1f42e".to_owned(), "cow: light".to_owned()))]);
+        let corpus = add(clips, &concepts.into(), &tones, &roles).unwrap();
         let parts: Vec<(&str, &str)> = corpus.records.iter().map(|it| (it.key.as_str(), it.part)).collect();
         assert_eq!(
             parts,
             [
                 ("fluent-animated-1F42E", "train"),
+                ("fluent-animated-1F42E-1F3FB", "train"),
                 ("fluent-animated-1F6A2", "heldout_concepts"),
-                ("fluent-animated-1F98A", "train")
+                ("fluent-animated-1F98A-FE0F", "train")
             ]
         );
         let cow: serde_json::Value = serde_json::from_slice(&corpus.records[0].fields[1].1).unwrap();
         assert_eq!(cow["captions"], json!(["cow", "cow: moo"]));
+        let light: serde_json::Value = serde_json::from_slice(&corpus.records[1].fields[1].1).unwrap();
+        assert_eq!((&light["concept"], &light["captions"][1]), (&json!("1F42E"), &json!("cow: light: moo")));
         assert_eq!(corpus.dropped.len(), 2);
     }
 }

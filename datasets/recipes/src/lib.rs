@@ -15,6 +15,7 @@ pub mod emoji;
 pub mod emoji_video;
 pub mod emojibase;
 pub mod iconify;
+pub mod look;
 pub mod manifest;
 pub mod names;
 pub mod npm;

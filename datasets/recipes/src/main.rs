@@ -1,9 +1,11 @@
-//! `flamingo-recipes prepare|verify|fetch|where NAME`.
+//! `flamingo-recipes prepare|verify|fetch|inspect|where NAME`.
 
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use flamingo_data::inspect::InspectSpec;
+use flamingo_recipes::look;
 use flamingo_recipes::recipe::{self, Dataset, Wishes};
 use flamingo_recipes::weights::{self, Weights};
 
@@ -41,6 +43,25 @@ enum Verb {
         /// As for `prepare`
         #[arg(long)]
         accept_version: bool,
+    },
+    /// Count what a dataset holds, and write a page that shows it
+    Inspect {
+        /// Which dataset
+        name: Dataset,
+        #[command(flatten)]
+        place: Place,
+        /// Where the page is written: beside the dataset's folder, if nothing is said
+        #[arg(long)]
+        sheet: Option<PathBuf>,
+        /// How many records it shows
+        #[arg(long, default_value_t = 48)]
+        shown: usize,
+        /// Show random records instead of the first ones, by this seed
+        #[arg(long)]
+        seed: Option<u64>,
+        /// A tokenizer.json of ours; without it, one is learnt from the dataset
+        #[arg(long)]
+        tokenizer: Option<PathBuf>,
     },
     /// Print a dataset's folder
     Where {
@@ -114,6 +135,13 @@ fn main() -> anyhow::Result<()> {
             for archive in recipe::fetch(dataset, accept_version)? {
                 println!("{}", archive.path.display());
             }
+        }
+        Verb::Inspect { name, place, sheet, shown, seed, tokenizer } => {
+            let folder = name.folder(&place.wishes())?;
+            let sheet = sheet.unwrap_or_else(|| look::default_sheet(&folder));
+            let spec = InspectSpec { shown, seed, ..InspectSpec::default() };
+            let found = look::look(name, &folder, &spec, tokenizer.as_deref(), &sheet)?;
+            println!("{}\npage: {}", found.summary, sheet.display());
         }
         Verb::Where { name, place } => println!("{}", name.folder(&place.wishes())?.display()),
     }

@@ -21,6 +21,8 @@ enum Action {
     Prepare(Target<Dataset>),
     /// Check a dataset's shards against its manifest
     Verify(Target<Dataset>),
+    /// Print a dataset's counts and histograms, and write a page that shows it
+    Inspect(Target<Dataset>),
     /// Fetch a dataset's packages or small published weights into your cache folder, check them, and print the paths
     Fetch(Target<Fetched>),
 }
@@ -64,6 +66,7 @@ pub fn run(Args { action }: Args) -> anyhow::Result<ExitCode> {
     match action {
         Action::Prepare(target) => recipes("prepare", target),
         Action::Verify(target) => recipes("verify", target),
+        Action::Inspect(target) => recipes("inspect", target),
         Action::Fetch(target) => recipes("fetch", target),
     }
 }

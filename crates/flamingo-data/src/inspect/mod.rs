@@ -24,7 +24,7 @@ use rayon::prelude::*;
 
 use crate::DataError;
 use crate::reject::{Reject, RejectLog};
-use crate::sample::Sample;
+use crate::sample::{Content, Sample};
 use crate::source::{Source, Unread};
 use crate::tokenizer::TextTokenizer;
 
@@ -37,6 +37,10 @@ pub use summary::{Histogram, Summary};
 
 /// Records that are read and counted at once.
 const BATCH: usize = 256;
+
+/// Records that a tokenizer is learnt from, and its size.
+const LEARNT_FROM: usize = 4096;
+const LEARNT_VOCAB: usize = 4096;
 
 /// What to look at.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +120,23 @@ pub fn inspect(
     summary.rejects = log.by_reason().clone();
     summary.shards = source.shards().len();
     Ok(Inspection { summary, shown: choice.kept, spec: spec.clone() })
+}
+
+/// A small tokenizer, learnt from the texts of a source's first shards: for looking at sequences where no model's own
+/// tokenizer is at hand.
+///
+/// # Errors
+///
+/// If it cannot be trained.
+pub fn learn_tokenizer(source: &dyn Source) -> Result<TextTokenizer, DataError> {
+    let shards = (0..source.shards().len()).filter_map(|shard| source.open(shard, 0).ok());
+    let samples = shards.flatten().filter_map(|unread| unread.ok()?.read().ok()).take(LEARNT_FROM);
+    let texts = samples.flat_map(|sample| match sample.content {
+        Content::Page(document) => vec![document.text()],
+        Content::Pair(captions) => captions,
+        Content::Text(text) => vec![text],
+    });
+    TextTokenizer::train(texts, LEARNT_VOCAB)
 }
 
 impl Inspection {

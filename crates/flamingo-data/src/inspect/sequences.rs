@@ -23,9 +23,7 @@ pub(super) fn figures(
     let drawn = samples.iter().take(most).filter_map(|sample| {
         let sequence = match &sample.content {
             Content::Page(document) => sequence::interleaved(document, tokenizer, &spec, rng),
-            Content::Pair(captions) => {
-                sequence::pair(0, captions.choose(rng)?, tokenizer, &spec, rng)
-            }
+            Content::Pair(captions) => sequence::pair(0, captions.choose(rng)?, tokenizer, &spec, rng),
             Content::Text(text) => sequence::text(text, tokenizer, &spec, rng),
         };
         Some(figure(sample, &sequence, tokenizer))

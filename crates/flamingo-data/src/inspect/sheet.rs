@@ -24,7 +24,10 @@ pub(super) fn page(title: &str, summary: &Summary, samples: &[Sample], sequences
         );
         html.push_str(&sequences.join("\n"));
     }
-    html.push_str(&format!("<h2>Records</h2><div class=\"records\">\n{}\n</div></body></html>\n", records.join("\n")));
+    html.push_str(&format!(
+        "<h2>Records</h2><div class=\"records\">\n{}\n</div></body></html>\n",
+        records.join("\n")
+    ));
     html
 }
 

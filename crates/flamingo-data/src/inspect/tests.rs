@@ -4,7 +4,7 @@ use super::*;
 use crate::document::{Chunk, Document};
 use crate::fixtures::png;
 use crate::reject::Reason;
-use crate::sample::{Content, Medium};
+use crate::sample::Medium;
 use crate::source::Records;
 use crate::store::Location;
 
