@@ -160,4 +160,45 @@ pub enum DataError {
         /// What is wrong, and what was expected.
         what: String,
     },
+    /// A stream's settings make no sense.
+    #[error("stream: {what}")]
+    StreamSpec {
+        /// What is wrong, and what was expected.
+        what: String,
+    },
+    /// A state belongs to another stream.
+    #[error("the state cannot be resumed: {what}")]
+    StreamState {
+        /// What does not fit, and what to do about it.
+        what: String,
+    },
+    /// A shard no longer has the records that a state tells of.
+    #[error(
+        "shard {shard} has changed since the state was written: {what}; restore it, or start anew without the state"
+    )]
+    ShardChanged {
+        /// The shard.
+        shard: String,
+        /// What is missing.
+        what: String,
+    },
+    /// A source has no record for this process.
+    #[error(
+        "source {source_name:?} has no record for rank {rank} of {world}; \
+         give it more shards or records, or use fewer processes"
+    )]
+    NothingToRead {
+        /// The source's name.
+        source_name: String,
+        /// This process.
+        rank: usize,
+        /// How many processes there are.
+        world: usize,
+    },
+    /// A thread of a stream panicked: a fault in this program.
+    #[error("a stream's thread panicked: {what}; please report it with the record that was being read")]
+    StreamPanic {
+        /// What it said.
+        what: String,
+    },
 }

@@ -127,6 +127,11 @@ impl RejectLog {
         Ok(Self { file: path.map(open).transpose()?, most, good: 0, bad: BTreeMap::new() })
     }
 
+    /// Goes on counting where an earlier log ended.
+    pub fn resume(&mut self, good: u64, bad: BTreeMap<Reason, u64>) {
+        (self.good, self.bad) = (good, bad);
+    }
+
     /// Counts a record that could be used.
     pub fn accept(&mut self) {
         self.good += 1;

@@ -5,7 +5,7 @@
 //! gradients accumulated, and keeps the run reproducible: the same seed gives the same losses, and a run that was
 //! stopped resumes as if it had never been.
 //!
-//! What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`]), checkpoints ([`Checkpoint`]),
+//! What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`], [`TensorBoardSink`]), checkpoints ([`Checkpoint`]),
 //! and a page to look at ([`report::ReportPage`]).
 
 mod accumulate;
@@ -23,6 +23,7 @@ pub mod report;
 pub mod run_dir;
 pub mod schedule;
 pub mod stream;
+pub mod tensorboard;
 pub mod trainer;
 pub mod weights;
 
@@ -38,5 +39,6 @@ pub use progress::Progress;
 pub use run_dir::{Existing, RunDir};
 pub use schedule::Schedule;
 pub use stream::{BatchStream, Indexed, StreamError};
+pub use tensorboard::TensorBoardSink;
 pub use trainer::{BoxStream, Outcome, Trainer};
 pub use weights::{load_module, save_module};

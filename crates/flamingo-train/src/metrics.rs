@@ -129,6 +129,17 @@ impl MetricSink for JsonlSink {
     }
 }
 
+/// Every sink gets every record, in order.
+impl MetricSink for Vec<Box<dyn MetricSink>> {
+    fn begin(&mut self, stage: &str, step: u64) -> Result<(), TrainError> {
+        self.iter_mut().try_for_each(|sink| sink.begin(stage, step))
+    }
+
+    fn record(&mut self, record: &MetricRecord) -> Result<(), TrainError> {
+        self.iter_mut().try_for_each(|sink| sink.record(record))
+    }
+}
+
 fn survives(record: &MetricRecord, stage: &str, step: u64) -> bool {
     record.stage != stage || record.step <= step
 }

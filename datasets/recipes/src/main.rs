@@ -59,7 +59,7 @@ enum Verb {
         /// Show random records instead of the first ones, by this seed
         #[arg(long)]
         seed: Option<u64>,
-        /// A tokenizer.json of ours; without it, one is learnt from the dataset
+        /// A model's tokenizer: tokenizer.json, a folder with one, or a GGUF file; without it, one is learnt from the dataset
         #[arg(long)]
         tokenizer: Option<PathBuf>,
     },

@@ -23,6 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::DataError;
+use crate::encoder::TextEncoder;
 use crate::reject::{Reject, RejectLog};
 use crate::sample::{Content, Sample};
 use crate::source::{Source, Unread};
@@ -81,7 +82,7 @@ pub struct Inspection {
 pub fn inspect(
     source: &dyn Source,
     spec: &InspectSpec,
-    tokenizer: Option<&TextTokenizer>,
+    tokenizer: Option<&dyn TextEncoder>,
 ) -> Result<Inspection, DataError> {
     let mut log = RejectLog::new(None, spec.max_reject_rate)?;
     let mut summary = Summary::default();
@@ -142,7 +143,7 @@ pub fn learn_tokenizer(source: &dyn Source) -> Result<TextTokenizer, DataError> 
 impl Inspection {
     /// A self-contained HTML page: the summary, the shown records with their pictures, and, with a tokenizer, training
     /// sequences decoded back to text, in which each text has the colour of the image that it sees.
-    pub fn sheet(&self, title: &str, tokenizer: Option<&TextTokenizer>) -> String {
+    pub fn sheet(&self, title: &str, tokenizer: Option<&dyn TextEncoder>) -> String {
         let sequences = tokenizer.map(|tokenizer| {
             let mut rng = ChaCha8Rng::seed_from_u64(self.spec.seed.unwrap_or_default());
             sequences::figures(&self.shown, self.spec.sequences, tokenizer, &mut rng)

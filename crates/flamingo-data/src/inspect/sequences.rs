@@ -5,9 +5,9 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use super::html::{escape, medium};
+use crate::encoder::TextEncoder;
 use crate::sample::{Content, Sample};
 use crate::sequence::{self, Sequence, SequenceSpec};
-use crate::tokenizer::TextTokenizer;
 
 /// Colours that the style sheet has for images; later images begin again with the first.
 const COLOURS: u32 = 8;
@@ -16,7 +16,7 @@ const COLOURS: u32 = 8;
 pub(super) fn figures(
     samples: &[Sample],
     most: usize,
-    tokenizer: &TextTokenizer,
+    tokenizer: &dyn TextEncoder,
     rng: &mut impl Rng,
 ) -> Vec<String> {
     let spec = SequenceSpec::default();
@@ -31,7 +31,7 @@ pub(super) fn figures(
     drawn.collect()
 }
 
-fn figure(sample: &Sample, sequence: &Sequence, tokenizer: &TextTokenizer) -> String {
+fn figure(sample: &Sample, sequence: &Sequence, tokenizer: &dyn TextEncoder) -> String {
     let special = tokenizer.special();
     let mut images = sequence.images.iter();
     let mut body = String::new();

@@ -7,9 +7,9 @@ use std::io::Cursor;
 use image::ImageReader;
 
 use crate::document::Chunk;
+use crate::encoder::TextEncoder;
 use crate::reject::Reason;
 use crate::sample::{Content, Medium, Sample};
-use crate::tokenizer::TextTokenizer;
 
 /// The longest bar, in characters.
 const BAR: u64 = 40;
@@ -49,7 +49,7 @@ pub struct Summary {
 
 impl Summary {
     /// The counts of one record.
-    pub(super) fn of(sample: &Sample, tokenizer: Option<&TextTokenizer>) -> Self {
+    pub(super) fn of(sample: &Sample, tokenizer: Option<&dyn TextEncoder>) -> Self {
         let mut summary = Self { tokens: tokenizer.map(|_| 0), ..Self::default() };
         let texts: Vec<&str> = match &sample.content {
             Content::Page(document) => {

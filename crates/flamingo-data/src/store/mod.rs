@@ -7,12 +7,19 @@
 //! ```
 
 mod braces;
+#[cfg(feature = "cloud")]
+mod cloud;
+#[cfg(not(feature = "cloud"))]
+#[path = "no_cloud.rs"]
+mod cloud;
 mod local;
 mod location;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use location::Location;
 pub use stream::Stream;
@@ -22,15 +29,50 @@ use crate::DataError;
 /// How the names of WebDataset shards end.
 pub const SHARD_ENDINGS: &[&str] = &[".tar", ".tar.gz", ".tgz", ".tar.zst"];
 
+/// How long a server is waited for. A broken transfer goes on at the byte where it broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The longest time without a byte.
+    pub silence: Duration,
+    /// Requests that may fail one after the other, without a MiB between them.
+    pub attempts: u32,
+    /// The pause after the first failure; it doubles with each.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    /// 30 seconds of silence, 5 attempts, half a second.
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(30), attempts: 5, pause: Duration::from_millis(500) }
+    }
+}
+
+/// What the environment does not say about servers, by the names that `object_store` has: `aws_endpoint`,
+/// `aws_skip_signature`, `google_base_url` …
+pub type Settings = BTreeMap<String, String>;
+
 /// Opens and lists files, here or elsewhere. Cheap to clone.
+///
+/// `http`, `https`, `s3` and `gs` need the feature `cloud`. Credentials are found as the crate `object_store` finds them:
+/// `AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT`, `AWS_SKIP_SIGNATURE` (for public buckets) …,
+/// `GOOGLE_APPLICATION_CREDENTIALS`, `GOOGLE_SKIP_SIGNATURE` …, or the machine's own.
 #[derive(Debug, Clone, Default)]
-pub struct Store {}
+pub struct Store {
+    cloud: cloud::Cloud,
+}
 
 impl Store {
+    /// A store with this patience, and with settings that count more than the environment. An unknown setting is an
+    /// error when the first file is opened.
+    pub fn new(patience: Patience, settings: Settings) -> Self {
+        Self { cloud: cloud::Cloud::new(patience, settings) }
+    }
+
     /// The locations that `patterns` stand for, in the order of the patterns and sorted within each. A folder stays a
     /// folder.
     ///
-    /// Braces are expanded as in bash (`{000..127}`, `{a,b}`); `*`, `?`, `[…]` and `**` match files on this machine.
+    /// Braces are expanded as in bash (`{000..127}`, `{a,b}`); `*`, `?`, `[…]` and `**` match files on this machine and
+    /// in buckets. Other files behind URLs are not looked for before they are opened.
     ///
     /// # Errors
     ///
@@ -49,7 +91,8 @@ impl Store {
         Ok(found)
     }
 
-    /// As [`Store::list`], but a folder stands for the files directly in it whose names end in one of `endings`.
+    /// As [`Store::list`], but a folder (behind a URL: what ends in `/`) stands for the files directly in it whose names
+    /// end in one of `endings`.
     ///
     /// # Errors
     ///
@@ -58,6 +101,9 @@ impl Store {
         let mut found = Vec::new();
         for location in self.list(patterns)? {
             match location.path().filter(|path| path.is_dir()) {
+                None if location.scheme().is_some() && location.as_str().ends_with('/') => {
+                    found.extend(self.cloud.in_folder(&location, endings)?);
+                }
                 Some(folder) => {
                     found.extend(
                         local::in_folder(folder, endings)?.iter().map(|path| Location::from(path.as_path())),
@@ -82,11 +128,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the system or the server says.
+    /// What the system says. What a server says comes with the first bytes.
     pub fn open(&self, location: &Location, offset: u64) -> io::Result<Stream> {
         match location.path() {
             Some(path) => Stream::file(path, offset),
-            None => Err(io::Error::new(ErrorKind::Unsupported, "not a path")),
+            None => self.cloud.open(location, offset),
         }
     }
 
@@ -110,7 +156,7 @@ impl Store {
         match pattern.split_once("://") {
             None => local::list(pattern),
             Some(("file", path)) => local::list(path),
-            Some(_) => Ok(vec![Location::from(pattern)]),
+            Some(_) => self.cloud.list(pattern),
         }
     }
 }
@@ -120,7 +166,7 @@ impl Store {
 /// # Errors
 ///
 /// [`DataError::MissingShard`] if the folder cannot be read or holds none.
-pub fn list_shards(folder: impl AsRef<Path>) -> Result<Vec<std::path::PathBuf>, DataError> {
+pub fn list_shards(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>, DataError> {
     local::in_folder(folder.as_ref(), SHARD_ENDINGS)
 }
 

@@ -7,7 +7,7 @@ mod strict;
 use std::io::Cursor;
 
 use super::*;
-use crate::reject::{Reason, Reject};
+use crate::reject::Reject;
 use crate::store::{Location, Stream};
 
 /// The items of an archive.
