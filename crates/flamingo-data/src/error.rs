@@ -139,6 +139,21 @@ pub enum DataError {
         /// The last bad one.
         last: String,
     },
+    /// Rules for making documents of web pages that make no sense.
+    #[error("documents of web pages: {what}")]
+    Interleave {
+        /// What is wrong, and what was expected.
+        what: String,
+    },
+    /// A folder holds the output of a run over other input, or by other rules.
+    #[error(
+        "{}: holds the output of another run, over other input or by other rules; name another folder, or remove this one",
+        path.display()
+    )]
+    OtherRun {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A configuration names a format that does not exist.
     #[error("source {source_name:?}: there is no format {format:?}{} (known formats: {})", nearest::hint(format, known.iter().copied()), known.join(", "))]
     UnknownFormat {

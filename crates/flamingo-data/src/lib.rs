@@ -5,6 +5,8 @@
 //!                                                   │                                  TextTokenizer      ├─collate─▶ HostBatch
 //!                                                   └───────────── ImageTransform ─▶ [3, I, I] ───────────┘
 //!
+//! .html ─interleave─▶ documents in shards
+//!
 //! clip ─video::frames─▶ pictures in time order ─ImageTransform─▶ [F, 3, I, I]
 //! ```
 //!
@@ -38,6 +40,7 @@ pub mod encoder;
 pub mod error;
 pub mod image;
 pub mod inspect;
+pub mod interleave;
 pub mod pages;
 pub mod pretrained;
 pub mod reject;

@@ -1,6 +1,6 @@
 //! Makes datasets from the packages that publish them, and fetches small weights.
 //!
-//! Every dataset has a file ([`stamps`], [`clipart`], [`easy_vqa`], [`emoji_video`], [`photos`], and [`emoji`]
+//! Every dataset has a file ([`stamps`], [`clipart`], [`easy_vqa`], [`emoji_video`], [`photos`], [`gimp_help`], and [`emoji`]
 //! for the bundled ones, which come out byte for byte), and [`recipe`] lists them. What they share: [`package`] gets a
 //! package by name and checks it, with the clients of [`npm`], [`apt`] and [`wheel`]; [`picture`] draws and scales;
 //! [`names`] and [`split`] decide what is held out; [`corpus`] writes shards, [`manifest`] says what they hold.
@@ -14,6 +14,7 @@ pub mod easy_vqa;
 pub mod emoji;
 pub mod emoji_video;
 pub mod emojibase;
+pub mod gimp_help;
 pub mod iconify;
 pub mod look;
 pub mod manifest;

@@ -15,6 +15,7 @@ impl Dataset {
     pub fn source(self, folder: &Path) -> SourceSpec {
         let (format, shards) = match self {
             Dataset::EasyVqa => ("documents", "train-*.tar"),
+            Dataset::GimpHelp => ("documents", "*.tar"),
             Dataset::Emoji | Dataset::Openmoji => ("pairs", "*.tar.gz"),
             Dataset::Stamps | Dataset::EmojiVideo | Dataset::Photos | Dataset::Clipart => ("pairs", "*.tar"),
         };

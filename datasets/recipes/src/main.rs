@@ -91,8 +91,8 @@ enum Fetched {
 
 impl ValueEnum for Fetched {
     fn value_variants<'a>() -> &'a [Self] {
-        use Dataset::{Clipart, EasyVqa, Emoji, EmojiVideo, Openmoji, Photos, Stamps};
-        const ALL: [Fetched; 9] = [
+        use Dataset::{Clipart, EasyVqa, Emoji, EmojiVideo, GimpHelp, Openmoji, Photos, Stamps};
+        const ALL: [Fetched; 10] = [
             Fetched::Weights(Weights::Smollm2),
             Fetched::Weights(Weights::EfficientnetLite2),
             Fetched::Dataset(Emoji),
@@ -102,6 +102,7 @@ impl ValueEnum for Fetched {
             Fetched::Dataset(EmojiVideo),
             Fetched::Dataset(Photos),
             Fetched::Dataset(Clipart),
+            Fetched::Dataset(GimpHelp),
         ];
         &ALL
     }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::corpus::{self, Corpus};
 use crate::manifest::Manifest;
 use crate::package::{Archive, Package, PackageRecord, Versions};
-use crate::{cache, clipart, easy_vqa, emoji, emoji_video, photos, raster, stamps};
+use crate::{cache, clipart, easy_vqa, emoji, emoji_video, gimp_help, photos, raster, stamps};
 
 /// A dataset that has a recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,6 +27,8 @@ pub enum Dataset {
     Photos,
     /// Drawings with titles and keywords.
     Clipart,
+    /// The manual of GIMP, as interleaved pages.
+    GimpHelp,
 }
 
 /// How a dataset that is not bundled is made.
@@ -66,6 +68,7 @@ impl Dataset {
             Dataset::EmojiVideo => "emoji-video",
             Dataset::Photos => "photos",
             Dataset::Clipart => "clipart",
+            Dataset::GimpHelp => "gimp-help",
         }
     }
 
@@ -86,6 +89,7 @@ impl Dataset {
             Dataset::EmojiVideo => Kind::Prepared(&emoji_video::RECIPE),
             Dataset::Photos => Kind::Prepared(&photos::RECIPE),
             Dataset::Clipart => Kind::Prepared(&clipart::RECIPE),
+            Dataset::GimpHelp => Kind::Prepared(&gimp_help::RECIPE),
         }
     }
 

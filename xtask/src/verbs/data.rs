@@ -46,6 +46,7 @@ enum Dataset {
     EmojiVideo,
     Photos,
     Clipart,
+    GimpHelp,
 }
 
 /// What can be fetched: weights, and the packages of datasets.
@@ -60,6 +61,7 @@ enum Fetched {
     EmojiVideo,
     Photos,
     Clipart,
+    GimpHelp,
 }
 
 pub fn run(Args { action }: Args) -> anyhow::Result<ExitCode> {

@@ -2,6 +2,7 @@
 
 mod ask;
 mod chat;
+mod data;
 mod doctor;
 mod tiny;
 
