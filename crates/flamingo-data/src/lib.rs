@@ -39,6 +39,7 @@ pub mod document;
 pub mod encoder;
 pub mod error;
 pub mod image;
+pub mod inspect;
 pub mod interleave;
 pub mod pages;
 pub mod pretrained;
