@@ -44,9 +44,6 @@ pub const FORMATS: &[Format] = &[
     table::CLIPS,
 ];
 
-/// Opens a source of one format.
-pub type OpenSource = fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>;
-
 /// A way in which samples lie on disk.
 pub struct Format {
     /// The name in configuration files.
