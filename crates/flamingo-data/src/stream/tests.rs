@@ -119,7 +119,7 @@ fn sample(key: String, shard: usize, record: usize, kind: Kind) -> Sample {
         Kind::Panic => panic!("the worker fell"),
         _ => (caption(), vec![image(shard)]),
     };
-    Sample { key, content, media }
+    Sample { key, content, media, losses: Vec::new() }
 }
 
 fn spec(sources: usize) -> StreamSpec {
