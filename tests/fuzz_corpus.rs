@@ -24,3 +24,8 @@ fn tar_grouping() {
 fn json_members() {
     replay("json_members", targets::json_members);
 }
+
+#[test]
+fn html() {
+    replay("html", targets::html);
+}

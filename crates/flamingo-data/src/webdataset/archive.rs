@@ -11,7 +11,7 @@ use tar::{EntryType, GnuExtSparseHeader, Header};
 
 use super::pax;
 use crate::reject::Reason;
-use crate::store::Stream;
+use crate::store::ByteStream;
 
 const BLOCK: u64 = 512;
 
@@ -60,7 +60,7 @@ pub(super) struct Break {
 
 /// Follows an archive from its front to its end.
 pub(super) struct Archive {
-    stream: Stream,
+    stream: ByteStream,
     /// Bytes read or passed over so far.
     at: u64,
     /// Bytes of the last member, and of the padding behind it, that are still ahead.
@@ -68,7 +68,7 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    pub fn new(stream: Stream) -> Self {
+    pub fn new(stream: ByteStream) -> Self {
         Self { stream, at: 0, left: 0 }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Limits, Record, ShardRecords};
 use crate::DataError;
 use crate::reject::Reject;
-use crate::store::{Location, Stream};
+use crate::store::{ByteStream, Location};
 
 /// Iterates over the records of one shard; ends after the first error.
 ///
@@ -32,7 +32,7 @@ impl ShardReader {
     /// [`DataError::MissingShard`] if the file cannot be opened.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, DataError> {
         let path = path.into();
-        let stream = Stream::file(&path, 0).and_then(Stream::unpacked);
+        let stream = ByteStream::file(&path, 0).and_then(ByteStream::unpacked);
         let stream = stream.map_err(|error| DataError::MissingShard {
             path: path.clone(),
             hint: format!("cannot open it ({error}); check the path, or rebuild the data set"),

@@ -7,7 +7,7 @@ use super::archive::{Archive, Break, Flaw, Kind, Member};
 use super::name::Name;
 use crate::DataError;
 use crate::reject::{Reason, Reject};
-use crate::store::{Location, Store, Stream};
+use crate::store::{ByteStream, Location, Store};
 
 /// Neighbouring files of a shard that share a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,14 +115,14 @@ impl ShardRecords {
     ///
     /// [`Reason::UnreadableShard`] if it cannot be opened.
     pub fn open(store: &Store, shard: &Location, limits: Limits) -> Result<Self, Reject> {
-        let stream = store.open(shard, 0).and_then(Stream::unpacked).map_err(|error| {
+        let stream = store.open(shard, 0).and_then(ByteStream::unpacked).map_err(|error| {
             Reject::new(shard, "the shard", Reason::UnreadableShard, format!("cannot open it: {error}"))
         })?;
         Ok(Self::new(shard.clone(), stream, limits))
     }
 
     /// The records of an archive that is called `shard` in messages.
-    pub fn new(shard: Location, archive: Stream, limits: Limits) -> Self {
+    pub fn new(shard: Location, archive: ByteStream, limits: Limits) -> Self {
         let archive = Archive::new(archive);
         Self { shard, archive, limits, ahead: None, members: 0, progress: Progress::Reading }
     }

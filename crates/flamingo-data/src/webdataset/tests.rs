@@ -8,7 +8,7 @@ use std::io::Cursor;
 
 use super::*;
 use crate::reject::Reject;
-use crate::store::{Location, Stream};
+use crate::store::{ByteStream, Location};
 
 /// The items of an archive.
 fn items(archive: Vec<u8>) -> Vec<Result<Record, Reject>> {
@@ -16,7 +16,7 @@ fn items(archive: Vec<u8>) -> Vec<Result<Record, Reject>> {
 }
 
 fn items_within(archive: Vec<u8>, limits: Limits) -> Vec<Result<Record, Reject>> {
-    let stream = Stream::new(Cursor::new(archive)).unpacked().unwrap();
+    let stream = ByteStream::new(Cursor::new(archive)).unpacked().unwrap();
     ShardRecords::new(Location::from("s.tar"), stream, limits).collect()
 }
 
@@ -63,7 +63,7 @@ fn assert_skips(bytes: &[u8]) {
     let path = folder.path().join("s.tar");
     std::fs::write(&path, bytes).unwrap();
     for skip in 0..all.len() + 2 {
-        let streams = [Stream::new(Cursor::new(bytes.to_vec())), Stream::file(&path, 0).unwrap()];
+        let streams = [ByteStream::new(Cursor::new(bytes.to_vec())), ByteStream::file(&path, 0).unwrap()];
         for stream in streams {
             let stream = stream.unpacked().unwrap();
             let records = ShardRecords::new(Location::from("s.tar"), stream, Limits::default());

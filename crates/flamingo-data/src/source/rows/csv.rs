@@ -7,7 +7,7 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use super::{Cell, MAX_ROW, RawRow, Row, broken};
 use crate::reject::{Reason, Reject};
-use crate::store::{Location, Stream};
+use crate::store::{ByteStream, Location};
 use crate::text;
 
 /// A row, and the names of its columns.
@@ -51,7 +51,7 @@ impl Fields {
 /// The rows of a table whose first row names the columns.
 pub fn open(
     table: &Location,
-    stream: Stream,
+    stream: ByteStream,
     delimiter: u8,
 ) -> Result<impl Iterator<Item = Result<RawRow, Reject>> + Send + use<>, Reject> {
     let bytes = without_utf16(stream).map_err(|error| broken(table, "the table", &error))?;
@@ -89,7 +89,7 @@ pub fn open(
 }
 
 /// The bytes, with UTF-16 (which spreadsheets write, with a byte order mark) turned into UTF-8 as a whole.
-fn without_utf16(mut stream: Stream) -> std::io::Result<Box<dyn Read + Send>> {
+fn without_utf16(mut stream: ByteStream) -> std::io::Result<Box<dyn Read + Send>> {
     let mut head = Vec::new();
     stream.by_ref().take(2).read_to_end(&mut head)?;
     let utf16 = head == b"\xff\xfe" || head == b"\xfe\xff";

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::{Cell, MAX_ROW, RawRow, Row, broken};
 use crate::reject::{Reason, Reject};
-use crate::store::{Location, Stream};
+use crate::store::{ByteStream, Location};
 use crate::text;
 
 /// The largest table that is one list, in bytes: it is read as a whole.
 const MAX_LIST: u64 = 1 << 30;
 
 /// The rows of a table with one object a line. Empty lines are no rows.
-pub fn lines(table: Location, stream: Stream) -> impl Iterator<Item = Result<RawRow, Reject>> + Send {
+pub fn lines(table: Location, stream: ByteStream) -> impl Iterator<Item = Result<RawRow, Reject>> + Send {
     let (mut reader, mut number, mut done) = (BufReader::new(stream), 0, false);
     std::iter::from_fn(move || {
         while !done {
@@ -50,7 +50,7 @@ pub fn lines(table: Location, stream: Stream) -> impl Iterator<Item = Result<Raw
 /// The rows of a table that is one list of objects, by itself or under the key `images`, `annotations` or `data`.
 pub fn list(
     table: &Location,
-    stream: Stream,
+    stream: ByteStream,
 ) -> Result<impl Iterator<Item = Result<RawRow, Reject>> + Send + use<>, Reject> {
     let mut bytes = Vec::new();
     stream.take(MAX_LIST + 1).read_to_end(&mut bytes).map_err(|error| broken(table, "the table", &error))?;

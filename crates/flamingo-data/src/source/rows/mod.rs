@@ -33,7 +33,7 @@ use std::io;
 use serde_json::Value;
 
 use crate::reject::{Reason, Reject};
-use crate::store::{Location, Store, Stream};
+use crate::store::{ByteStream, Location, Store};
 
 /// How the names of tables end, apart from `.gz` and `.zst` behind them.
 pub(super) const ENDINGS: &[&str] = &[
@@ -160,7 +160,7 @@ pub(super) fn open(store: &Store, table: &Location, columns: &Columns, skip: usi
     }
     let stream = store
         .open(table, 0)
-        .and_then(Stream::unpacked)
+        .and_then(ByteStream::unpacked)
         .map_err(|error| broken(table, "the table", &error))?;
     Ok(match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("jsonl" | "ndjson") => Box::new(json::lines(table.clone(), stream).skip(skip)),

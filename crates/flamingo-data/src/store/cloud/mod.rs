@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::{Location, Patience, Settings, Stream};
+use super::{ByteStream, Location, Patience, Settings};
 use reader::Reader;
 use remote::{Address, Bucket, Remote};
 
@@ -49,10 +49,10 @@ impl Cloud {
 
     /// The contents from byte `offset` on. The request is under way when this returns; its errors come with the first
     /// bytes.
-    pub fn open(&self, location: &Location, offset: u64) -> io::Result<Stream> {
+    pub fn open(&self, location: &Location, offset: u64) -> io::Result<ByteStream> {
         let handle = self.handle()?;
         let remote = self.remote(location)?;
-        Ok(Stream::new(Reader::start(&handle, remote, offset, self.0.patience, self.clone())))
+        Ok(ByteStream::new(Reader::start(&handle, remote, offset, self.0.patience, self.clone())))
     }
 
     fn remote(&self, location: &Location) -> io::Result<Remote> {

@@ -9,7 +9,7 @@ use server::{Reply, Request, Server};
 
 use crate::fixtures::tar_bytes;
 use crate::reject::Reason;
-use crate::store::{Location, Patience, Settings, Store, Stream};
+use crate::store::{ByteStream, Location, Patience, Settings, Store};
 use crate::webdataset::{Limits, ShardRecords};
 
 /// More than is fetched ahead, and different everywhere.
@@ -213,7 +213,7 @@ fn compressed_shards_come_through() {
     });
     let stream = store(&[]).open(&Location::from(format!("{}/s.tar.zst", server.address)), 0).unwrap();
     let records =
-        ShardRecords::new(Location::from("s"), Stream::unpacked(stream).unwrap(), Limits::default());
+        ShardRecords::new(Location::from("s"), ByteStream::unpacked(stream).unwrap(), Limits::default());
     let keys: Vec<_> = records.map(|record| record.unwrap().key).collect();
     assert_eq!(keys, ["a"]);
 }

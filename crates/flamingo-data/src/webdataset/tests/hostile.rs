@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tar::EntryType;
 
 use super::*;
-use crate::store::Stream;
+use crate::store::ByteStream;
 
 #[test]
 fn sizes_that_lie_take_no_memory() {
@@ -40,7 +40,7 @@ fn descriptions_without_end_are_refused() {
 #[test]
 fn a_bomb_is_passed_over_or_given_up() {
     // 100 MiB of zeros behind the end of the archive.
-    let zeros = Stream::new(std::io::repeat(0).take(100 << 20));
+    let zeros = ByteStream::new(std::io::repeat(0).take(100 << 20));
     let found: Vec<_> = ShardRecords::new("s.tar".into(), zeros, Limits::default()).collect();
     assert_eq!(outline(&found), ["entry 0 (counted from 0): corrupt-shard"]);
 }
@@ -88,7 +88,7 @@ proptest! {
         prop_assert_eq!(&found[..spared], &whole[..spared]);
         let memory: usize = found.iter().flatten().map(Record::len).sum();
         prop_assert!(memory <= bad.len());
-        let skipped = ShardRecords::new("s.tar".into(), Stream::new(Cursor::new(bad)), Limits::default()).skip(1);
+        let skipped = ShardRecords::new("s.tar".into(), ByteStream::new(Cursor::new(bad)), Limits::default()).skip(1);
         prop_assert_eq!(outline(&skipped.collect::<Vec<_>>()), outline(&found[found.len().min(1)..]));
     }
 

@@ -15,7 +15,7 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
 /// The contents of a file, read from the front to the end.
-pub struct Stream(Inner);
+pub struct ByteStream(Inner);
 
 enum Inner {
     /// A file on this machine, and how much of it is left.
@@ -24,7 +24,7 @@ enum Inner {
     Flow(BufReader<Box<dyn Read + Send>>),
 }
 
-impl Stream {
+impl ByteStream {
     /// A stream over any bytes.
     pub fn new(bytes: impl Read + Send + 'static) -> Self {
         Self(Inner::Flow(BufReader::with_capacity(BUFFER, Box::new(bytes))))
@@ -107,7 +107,7 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl Read for ByteStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
             Inner::File { file, left } => {
@@ -120,7 +120,7 @@ impl Read for Stream {
     }
 }
 
-impl BufRead for Stream {
+impl BufRead for ByteStream {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         match &mut self.0 {
             Inner::File { file, .. } => file.fill_buf(),
@@ -188,13 +188,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, bytes).unwrap();
-        let read = |stream: Stream| -> io::Result<Vec<u8>> {
+        let read = |stream: ByteStream| -> io::Result<Vec<u8>> {
             let mut all = Vec::new();
             stream.unpacked()?.read_to_end(&mut all)?;
             Ok(all)
         };
-        let from_file = read(Stream::file(&path, 0)?);
-        let from_flow = read(Stream::new(Drip(Cursor::new(bytes.to_vec()))));
+        let from_file = read(ByteStream::file(&path, 0)?);
+        let from_flow = read(ByteStream::new(Drip(Cursor::new(bytes.to_vec()))));
         assert_eq!(from_file.as_ref().ok(), from_flow.as_ref().ok());
         from_file
     }
@@ -232,8 +232,8 @@ mod tests {
         let path = folder.path().join("file");
         let bytes: Vec<u8> = (0..300_000u32).map(|it| it as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let flow = || Stream::new(Cursor::new(bytes[100..].to_vec()));
-        for mut stream in [Stream::file(&path, 100).unwrap(), flow()] {
+        let flow = || ByteStream::new(Cursor::new(bytes[100..].to_vec()));
+        for mut stream in [ByteStream::file(&path, 100).unwrap(), flow()] {
             let mut four = [0; 4];
             stream.skip(10).unwrap();
             stream.read_exact(&mut four).unwrap();
