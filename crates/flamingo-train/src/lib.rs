@@ -2,7 +2,7 @@
 //!
 //! A task implements [`Objective`] (batch to loss) and gives one [`BatchStream`] for each dataset of its mixture;
 //! a [`TrainConfig`] says the rest. [`Trainer::fit`] makes one update of one batch of every source, with the
-//! gradients accumulated, and keeps the run reproducible: the same seed gives the same losses, and a run that was
+//! gradients accumulated (or of one source in turn), and keeps the run reproducible: the same seed gives the same losses, and a run that was
 //! stopped resumes as if it had never been.
 //!
 //! What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`], [`TensorBoardSink`]), checkpoints ([`Checkpoint`]),
@@ -11,6 +11,7 @@
 mod accumulate;
 pub mod checkpoint;
 pub mod config;
+pub mod divergence;
 pub mod error;
 mod files;
 pub mod gradients;
@@ -28,7 +29,8 @@ pub mod trainer;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, CheckpointState};
-pub use config::{AdamWSpec, GroupSpec, ParamSettings, SourceSpec, TrainConfig};
+pub use config::{AdamWSpec, GroupSpec, Mixing, ParamSettings, SourceSpec, TrainConfig};
+pub use divergence::Evidence;
 pub use error::TrainError;
 pub use files::write_atomic;
 pub use metrics::{JsonlSink, MemorySink, MetricRecord, MetricSink};

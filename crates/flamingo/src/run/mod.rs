@@ -188,7 +188,7 @@ impl Run {
             batch: stage.batch,
             seed: self.stream_seed("text"),
         };
-        let objective = LanguageObjective { device: self.graph_device() };
+        let objective = LanguageObjective { device: self.graph_device(), loss: stage.loss };
         self.stage(
             Stage::Language,
             &stage.train,
@@ -221,7 +221,7 @@ impl Run {
             PageSampler { sampling: sampling(stage.pages_batch, "pages"), composer: self.composer.clone() };
         let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
         let streams = vec![stream(move |k| pages.batch(k)), stream(move |k| captions.batch(k))];
-        let objective = FlamingoObjective { device: self.graph_device() };
+        let objective = FlamingoObjective { device: self.graph_device(), loss: stage.loss };
         self.stage(Stage::Flamingo, &stage.train, &objective, fresh.frozen_for_training(), streams, stop)
     }
 
