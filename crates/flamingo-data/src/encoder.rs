@@ -1,6 +1,9 @@
 //! What sequences need of a tokenizer: ids of plain text, and the tokens that are not text.
 
+use std::path::Path;
 use std::sync::Arc;
+
+use flamingo_weights::Checkpoint;
 
 use crate::error::DataError;
 use crate::pretrained::PretrainedTokenizer;
@@ -56,6 +59,23 @@ pub struct PretrainedEncoder {
 }
 
 impl PretrainedEncoder {
+    /// The tokenizer of a `tokenizer.json`, of a folder with one, or of a GGUF file.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TokenizerFile`] if there is none, or if it cannot be used.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        let path = path.as_ref();
+        let is_gguf = path.extension().is_some_and(|extension| extension == "gguf");
+        let tokenizer = match is_gguf {
+            true => Checkpoint::open(path)
+                .map_err(|error| DataError::TokenizerFile { path: path.to_owned(), what: error.to_string() })
+                .and_then(|checkpoint| PretrainedTokenizer::from_gguf(&checkpoint))?,
+            false => PretrainedTokenizer::open(path)?,
+        };
+        Self::new(tokenizer)
+    }
+
     /// Appends OpenFlamingo's tokens where they are missing, and reads special tokens in text as plain text.
     ///
     /// A tokenizer without BOS begins sequences with its EOS, as GPT-2's family does.

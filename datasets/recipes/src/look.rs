@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use flamingo_data::inspect::{self, InspectSpec, Inspection};
-use flamingo_data::{PretrainedEncoder, PretrainedTokenizer, SourceSpec, Store, TextEncoder};
-use flamingo_weights::Checkpoint;
+use flamingo_data::{PretrainedEncoder, SourceSpec, Store, TextEncoder};
 use serde_json::{Map, Value};
 
 use crate::recipe::Dataset;
@@ -55,23 +54,13 @@ pub fn look(
         .open(&Store::default())
         .with_context(|| format!("`prepare {}` makes it", dataset.name()))?;
     let tokenizer: Box<dyn TextEncoder> = match tokenizer {
-        Some(path) => Box::new(open_tokenizer(path)?),
+        Some(path) => Box::new(PretrainedEncoder::open(path)?),
         None => Box::new(inspect::learn_tokenizer(source.as_ref())?),
     };
     let found = inspect::inspect(source.as_ref(), spec, Some(tokenizer.as_ref()))?;
     let page = found.sheet(dataset.name(), Some(tokenizer.as_ref()));
     std::fs::write(sheet, page).with_context(|| format!("cannot write {}", sheet.display()))?;
     Ok(found)
-}
-
-/// The tokenizer of a `tokenizer.json`, of a folder with one, or of a GGUF file.
-fn open_tokenizer(path: &Path) -> anyhow::Result<PretrainedEncoder> {
-    let is_gguf = path.extension().is_some_and(|extension| extension == "gguf");
-    let tokenizer = match is_gguf {
-        true => PretrainedTokenizer::from_gguf(&Checkpoint::open(path)?)?,
-        false => PretrainedTokenizer::open(path)?,
-    };
-    Ok(PretrainedEncoder::new(tokenizer)?)
 }
 
 /// The page of the dataset in `folder`: beside it, so that the folder has only what its manifest says.

@@ -111,6 +111,7 @@ pub fn inspect(
             match result {
                 Ok((sample, counts)) => {
                     log.accept();
+                    sample.losses.iter().try_for_each(|lost| log.reject(lost))?;
                     summary.add(counts);
                     choice.offer(sample);
                 }

@@ -1,6 +1,8 @@
 //! `flamingo data`: training data, made and looked at. One file per verb.
 
+mod inspect;
 mod interleave;
+mod sources;
 mod stream;
 
 /// Make and look at training data
@@ -12,12 +14,14 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    Inspect(inspect::Args),
     Interleave(interleave::Args),
     Stream(stream::Args),
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.verb {
+        Verb::Inspect(args) => inspect::run(args),
         Verb::Interleave(args) => interleave::run(args),
         Verb::Stream(args) => stream::run(args),
     }

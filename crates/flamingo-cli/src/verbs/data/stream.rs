@@ -1,20 +1,17 @@
 //! `flamingo data stream`: reads training data as training would, and says how fast.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use flamingo::FlamingoError;
-use flamingo::data::pretrained::PretrainedTokenizer;
-use flamingo::data::stream::{MixedSource, Stream, StreamBatch, StreamSpec, StreamState};
+use flamingo::data::stream::{Stream, StreamBatch, StreamSpec, StreamState};
 use flamingo::data::{DataError, PretrainedEncoder, Store, TextEncoder, TextTokenizer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
 
-use crate::exit::Usage;
+use super::sources::Sources;
 use crate::verbs::output::print;
 
 /// Read training data as training would, and print how fast it comes
@@ -22,9 +19,8 @@ use crate::verbs::output::print;
 /// The last line of the output is a JSON object with counts and rates.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A stream's configuration (*.toml), or sources as FORMAT:PATTERN, such as pairs:shards/{000..031}.tar
-    #[arg(required = true, value_name = "CONFIG|SOURCE")]
-    sources: Vec<String>,
+    #[command(flatten)]
+    sources: Sources,
     /// Stop after so many batches
     #[arg(long, value_name = "N")]
     batches: Option<u64>,
@@ -40,7 +36,7 @@ pub struct Args {
     /// Threads; as many as the machine has if not given
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// A tokenizer.json, or a folder with one; without it, every byte is a token
+    /// A tokenizer.json, a folder with one, or a GGUF file; without it, every byte is a token
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
     /// The share of bad records, 0 to 1, that ends the stream
@@ -121,13 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// The configuration, and what the flags change of it.
 fn spec(args: &Args) -> anyhow::Result<StreamSpec> {
-    let mut spec = match args.sources.as_slice() {
-        [config] if config.ends_with(".toml") => {
-            let text = fs::read_to_string(config).with_context(|| format!("cannot read {config}"))?;
-            toml::from_str(&text).map_err(|error| Usage(format!("{config}: {error}")))?
-        }
-        sources => StreamSpec::new(sources.iter().map(|source| mixed(source)).collect::<Result<_, _>>()?),
-    };
+    let mut spec = args.sources.spec()?;
     spec.batch = args.batch.unwrap_or(spec.batch);
     spec.pixels.preprocess.size = args.size.unwrap_or(spec.pixels.preprocess.size);
     spec.workers = args.workers.or(spec.workers);
@@ -136,24 +126,9 @@ fn spec(args: &Args) -> anyhow::Result<StreamSpec> {
     Ok(spec)
 }
 
-fn mixed(source: &str) -> Result<MixedSource, Usage> {
-    let Some((format, pattern)) = source.split_once(':') else {
-        return Err(Usage(format!(
-            "{source:?} is neither a configuration (*.toml) nor FORMAT:PATTERN, such as pairs:shards/*.tar"
-        )));
-    };
-    Ok(MixedSource {
-        name: source.to_owned(),
-        format: format.to_owned(),
-        paths: vec![pattern.to_owned()],
-        options: serde_json::Map::new(),
-        weight: 1.0,
-    })
-}
-
 fn open(args: &Args, spec: StreamSpec) -> Result<Stream, DataError> {
     let encoder: Arc<dyn TextEncoder> = match &args.tokenizer {
-        Some(path) => Arc::new(PretrainedEncoder::new(PretrainedTokenizer::open(path)?)?),
+        Some(path) => Arc::new(PretrainedEncoder::open(path)?),
         None => Arc::new(TextTokenizer::train([""], 259)?),
     };
     let store = Store::default();
