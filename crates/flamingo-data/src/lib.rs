@@ -61,6 +61,7 @@ pub use collate::collate;
 pub use concepts::{ConceptImage, ConceptSet, Split};
 pub use document::{Chunk, Document};
 pub use error::DataError;
+pub use image::ImageLimits;
 pub use pages::{PageComposer, PageSpec, contrastive_text};
 pub use pretrained::{OpenFlamingoTokens, PretrainedTokenizer};
 pub use reject::{Reason, Reject, RejectLog};
