@@ -122,7 +122,7 @@ impl Augment {
 pub(crate) struct Drawn {
     /// A plain colour for transparent pictures; `None` for white.
     pub(crate) background: Option<[u8; 3]>,
-    flip: bool,
+    pub(crate) flip: bool,
     angle: f32,
     scale: f32,
     shift: [f32; 2],
@@ -131,6 +131,18 @@ pub(crate) struct Drawn {
     contrast: f32,
     saturation: f32,
     hue: f32,
+}
+
+impl Drawn {
+    /// Whether the geometry is evaluation's, but for a mirror image.
+    pub(crate) fn keeps_shape(&self) -> bool {
+        self.angle == 0.0 && self.scale == 1.0 && self.shift == [0.0; 2] && self.shear == 0.0
+    }
+
+    /// Whether the colours stay as they are.
+    pub(crate) fn keeps_colours(&self) -> bool {
+        [self.brightness, self.contrast, self.saturation] == [1.0; 3] && self.hue == 0.0
+    }
 }
 
 /// Samples `canvas` at the target's pixels: `[I * I]` colours in `0..=1`.

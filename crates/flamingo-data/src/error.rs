@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use flamingo_core::{OverlayError, nearest};
 use thiserror::Error;
 
+use crate::Reason;
+
 /// Why data could not be read, written or used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -47,6 +49,14 @@ pub enum DataError {
         name: String,
         /// What the decoder says.
         reason: String,
+    },
+    /// An image has more pixels, a longer side, or takes more memory than allowed.
+    #[error("{name} is too large an image: {what}; scale it down, or raise the limits for images")]
+    ImageTooLarge {
+        /// The file or record.
+        name: String,
+        /// How large it is, and how large it may be.
+        what: String,
     },
     /// A file has no pictures that could be the frames of a clip.
     #[error("{name} is not a usable video: {reason}")]
@@ -216,4 +226,22 @@ pub enum DataError {
         /// What it said.
         what: String,
     },
+}
+
+impl DataError {
+    /// The kind of trouble, if what it befell is a record of a source: an image, a clip, a shard.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NotAnImage { .. } => Reason::BadImage,
+            Self::ImageTooLarge { .. } => Reason::ImageTooLarge,
+            Self::NotAVideo { .. } | Self::MissingProgram { .. } | Self::VideoProgram { .. } => {
+                Reason::BadVideo
+            }
+            Self::ClipTooLarge { .. } => Reason::TooLarge,
+            Self::MissingShard { .. } | Self::Io { .. } => Reason::UnreadableShard,
+            Self::CorruptShard { .. } => Reason::CorruptShard,
+            Self::Empty { .. } => Reason::Empty,
+            _ => Reason::BadDescription,
+        }
+    }
 }

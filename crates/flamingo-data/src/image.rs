@@ -1,11 +1,11 @@
 //! Image bytes to RGBA pixels, with limits that keep a hostile file from taking all memory.
 
-use std::fmt::Display;
 use std::io::Cursor;
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageReader, Limits, Pixel, RgbaImage};
+use image::{DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageReader, Limits, Pixel, RgbaImage};
+use serde::{Deserialize, Serialize};
 
 use crate::DataError;
 use crate::jpeg::{self, Jpeg};
@@ -16,8 +16,36 @@ pub const MAX_PIXELS: u64 = 64 << 20;
 /// The longest side an image may have: that of JPEG.
 pub const MAX_SIDE: u32 = 65_535;
 
-/// The most memory a decoder may take, in bytes.
+/// The most memory a decoder of anything but JPEG may take, in bytes.
 pub(crate) const MAX_DECODER_BYTES: u64 = 512 << 20;
+
+/// How large an image may be. What is larger is refused by its header, before memory is taken for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageLimits {
+    /// The most pixels.
+    pub pixels: u64,
+    /// The longest side, in pixels.
+    pub side: u32,
+    /// The most memory that a decoder may take, in bytes. A JPEG's may take twice that: a progressive one keeps all its
+    /// coefficients.
+    pub bytes: u64,
+}
+
+impl Default for ImageLimits {
+    fn default() -> Self {
+        Self { pixels: MAX_PIXELS, side: MAX_SIDE, bytes: MAX_DECODER_BYTES }
+    }
+}
+
+/// Why bytes are no usable image.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// They are not an image, or a broken one.
+    Broken(String),
+    /// It is over a limit.
+    TooLarge(String),
+}
 
 /// Decodes a JPEG, PNG, WebP or GIF (its first frame) and turns it upright as its EXIF data says.
 ///
@@ -26,52 +54,75 @@ pub(crate) const MAX_DECODER_BYTES: u64 = 512 << 20;
 ///
 /// # Errors
 ///
-/// [`DataError::NotAnImage`] on any other bytes, and on images over [`MAX_PIXELS`] or [`MAX_SIDE`].
+/// [`DataError::ImageTooLarge`] on images over the default [`ImageLimits`]; [`DataError::NotAnImage`] on any other bytes.
 pub fn decode(bytes: &[u8], name: &str) -> Result<RgbaImage, DataError> {
-    let decoded = match bytes.is_empty() {
-        true => Err("it is empty".to_owned()),
-        false => upright(bytes),
-    };
-    decoded.map_err(|reason| DataError::NotAnImage { name: name.to_owned(), reason })
+    decode_within(bytes, name, &ImageLimits::default())
 }
 
-fn upright(bytes: &[u8]) -> Result<RgbaImage, String> {
-    let jpeg = if jpeg::is_jpeg(bytes) { Jpeg::open(bytes)? } else { None };
+/// [`decode`] with other limits.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_within(bytes: &[u8], name: &str, limits: &ImageLimits) -> Result<RgbaImage, DataError> {
+    let decoded = match bytes.is_empty() {
+        true => Err(Trouble::Broken("it is empty".to_owned())),
+        false => upright(bytes, limits),
+    };
+    decoded.map_err(|trouble| match trouble {
+        Trouble::Broken(reason) => DataError::NotAnImage { name: name.to_owned(), reason },
+        Trouble::TooLarge(what) => DataError::ImageTooLarge { name: name.to_owned(), what },
+    })
+}
+
+fn upright(bytes: &[u8], limits: &ImageLimits) -> Result<RgbaImage, Trouble> {
+    let jpeg = if jpeg::is_jpeg(bytes) { Jpeg::open(bytes, limits)? } else { None };
     let (mut picture, orientation) = match jpeg {
         Some(jpeg) => {
-            check_size(jpeg.dimensions())?;
+            limits.check(jpeg.dimensions())?;
             (DynamicImage::ImageRgba8(jpeg.decode()?), jpeg.orientation())
         }
-        None => other_formats(bytes)?,
+        None => other_formats(bytes, limits)?,
     };
     picture.apply_orientation(orientation);
     Ok(eight_bits(picture).into_rgba8())
 }
 
 /// The picture as stored, and how it must be turned.
-fn other_formats(bytes: &[u8]) -> Result<(DynamicImage, Orientation), String> {
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(text)?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(text)?;
-    check_size(decoder.dimensions())?;
+fn other_formats(bytes: &[u8], limits: &ImageLimits) -> Result<(DynamicImage, Orientation), Trouble> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let mut reader = reader.map_err(|error| Trouble::Broken(error.to_string()))?;
+    let mut memory = Limits::default();
+    memory.max_alloc = Some(limits.bytes);
+    reader.limits(memory);
+    let mut decoder = reader.into_decoder()?;
+    limits.check(decoder.dimensions())?;
     // An unreadable orientation tag costs the orientation only, as in every viewer.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((DynamicImage::from_decoder(decoder).map_err(text)?, orientation))
+    Ok((DynamicImage::from_decoder(decoder)?, orientation))
 }
 
-fn text(error: impl Display) -> String {
-    error.to_string()
-}
-
-fn check_size((width, height): (u32, u32)) -> Result<(), String> {
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!("{width}x{height} is more than {MAX_PIXELS} pixels"));
+impl From<ImageError> for Trouble {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Limits(_) => Self::TooLarge(error.to_string()),
+            _ => Self::Broken(error.to_string()),
+        }
     }
-    match width.max(height) > MAX_SIDE {
-        true => Err(format!("{width}x{height} has a side of more than {MAX_SIDE} pixels")),
-        false => Ok(()),
+}
+
+impl ImageLimits {
+    fn check(&self, (width, height): (u32, u32)) -> Result<(), Trouble> {
+        if u64::from(width) * u64::from(height) > self.pixels {
+            return Err(Trouble::TooLarge(format!("{width}x{height} is more than {} pixels", self.pixels)));
+        }
+        match width.max(height) > self.side {
+            true => {
+                let what = format!("{width}x{height} has a side of more than {} pixels", self.side);
+                Err(Trouble::TooLarge(what))
+            }
+            false => Ok(()),
+        }
     }
 }
 
@@ -98,7 +149,7 @@ fn eight_bits(picture: DynamicImage) -> DynamicImage {
 ///
 /// # Errors
 ///
-/// [`DataError::Io`] if the file cannot be read, [`DataError::NotAnImage`] if it is not an image.
+/// [`DataError::Io`] if the file cannot be read; otherwise as [`decode`].
 pub fn open(path: impl AsRef<Path>) -> Result<RgbaImage, DataError> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
@@ -134,18 +185,67 @@ mod tests {
         }
     }
 
+    /// `png` with another size in its header.
+    fn resized(mut png: Vec<u8>, width: u32, height: u32) -> Vec<u8> {
+        // IHDR: width and height follow the 8-byte signature, the chunk's length and its name; then a CRC.
+        png[16..20].copy_from_slice(&width.to_be_bytes());
+        png[20..24].copy_from_slice(&height.to_be_bytes());
+        let mut crc = flate2::Crc::new();
+        crc.update(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        png
+    }
+
+    fn encoded(format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image::RgbImage::new(8, 8).write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
     #[test]
     fn a_bomb_is_refused_by_its_header() {
-        let mut bytes = png(&RgbaImage::new(1, 1));
-        // IHDR: width and height follow the 8-byte signature, the chunk's length and its name; then a CRC.
-        for (width, height) in [(60_000u32, 60_000u32), (1_000_000, 1)] {
-            bytes[16..20].copy_from_slice(&width.to_be_bytes());
-            bytes[20..24].copy_from_slice(&height.to_be_bytes());
-            let mut crc = flate2::Crc::new();
-            crc.update(&bytes[12..29]);
-            bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
-            let error = decode(&bytes, "bomb.png").unwrap_err().to_string();
-            assert!(error.contains("is more than") || error.contains("has a side"), "{error}");
+        let mut jpeg = encoded(ImageFormat::Jpeg);
+        let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        jpeg[frame + 5..frame + 9].copy_from_slice(&[0xc3, 0x50, 0xc3, 0x50]);
+        let mut gif = encoded(ImageFormat::Gif);
+        gif[6..10].copy_from_slice(&[0x50, 0xc3, 0x50, 0xc3]);
+        let png = encoded(ImageFormat::Png);
+        let bombs = [resized(png.clone(), 50_000, 50_000), resized(png, 1_000_000, 1), jpeg, gif];
+        for (index, bomb) in bombs.iter().enumerate() {
+            let start = std::time::Instant::now();
+            let error = decode(bomb, "bomb").unwrap_err();
+            assert!(matches!(error, DataError::ImageTooLarge { .. }), "{index}: {error}");
+            assert_eq!(error.reason(), crate::Reason::ImageTooLarge);
+            // Ten gigabytes of pixels would take longer to be filled with zeros.
+            assert!(start.elapsed().as_secs_f64() < 1.0, "{index}: {:?}", start.elapsed());
+        }
+    }
+
+    #[test]
+    fn limits_can_be_chosen() {
+        let picture = png(&RgbaImage::new(20, 10));
+        let limits = ImageLimits { pixels: 200, side: 20, ..ImageLimits::default() };
+        assert!(decode_within(&picture, "picture", &limits).is_ok());
+        let tighter = [
+            ImageLimits { pixels: 199, ..limits },
+            ImageLimits { side: 19, ..limits },
+            ImageLimits { bytes: 10, ..limits },
+        ];
+        for limits in tighter {
+            let error = decode_within(&picture, "picture", &limits).unwrap_err();
+            assert!(matches!(error, DataError::ImageTooLarge { .. }), "{limits:?}: {error}");
+        }
+    }
+
+    /// Half a file of any format but JPEG, whose first half can be seen, is an error and not a panic.
+    #[test]
+    fn cut_files_are_broken() {
+        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
+            let whole = encoded(format);
+            for length in [12, whole.len() / 2] {
+                let error = decode(&whole[..length], "cut").unwrap_err();
+                assert_eq!(error.reason(), crate::Reason::BadImage, "{format:?}, {length} bytes: {error}");
+            }
         }
     }
 

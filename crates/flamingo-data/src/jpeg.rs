@@ -6,12 +6,9 @@
 
 use image::RgbaImage;
 use image::metadata::Orientation;
-use libjpeg_turbo_rs::{DecodeLimits, Decoder, PixelFormat};
+use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
-use crate::image::{MAX_PIXELS, MAX_SIDE};
-
-/// The most memory a decoder may take, in bytes: a progressive file of the most pixels keeps all its coefficients.
-const MAX_BYTES: u64 = 1 << 30;
+use crate::image::{ImageLimits, Trouble};
 
 /// Whether `bytes` begin as a JPEG does.
 pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
@@ -26,18 +23,19 @@ pub(crate) struct Jpeg<'a> {
 
 impl<'a> Jpeg<'a> {
     /// Reads the header; none if only the decoder of `image` can read on.
-    pub fn open(bytes: &'a [u8]) -> Result<Option<Self>, String> {
+    pub fn open(bytes: &'a [u8], limits: &ImageLimits) -> Result<Option<Self>, Trouble> {
         let limits = DecodeLimits {
-            max_width: MAX_SIDE as usize,
-            max_height: MAX_SIDE as usize,
-            max_pixels: MAX_PIXELS,
-            max_memory: Some(MAX_BYTES),
+            max_width: limits.side as usize,
+            max_height: limits.side as usize,
+            max_pixels: limits.pixels,
+            max_memory: Some(limits.bytes.saturating_mul(2)),
             ..DecodeLimits::default()
         };
-        let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(|error| error.to_string())?;
+        let mut decoder = Decoder::new_with_limits(bytes, limits)?;
         let header = decoder.header();
         if header.precision != 8 {
-            return Err(format!("it has {} bits a channel; 8 can be read", header.precision));
+            let what = format!("it has {} bits a channel; 8 can be read", header.precision);
+            return Err(Trouble::Broken(what));
         }
         let sampling = header.components.iter().map(|c| [c.horizontal_sampling, c.vertical_sampling]);
         let is_cmyk = match sampling.collect::<Vec<[u8; 2]>>()[..] {
@@ -66,15 +64,26 @@ impl<'a> Jpeg<'a> {
     }
 
     /// The pixels.
-    pub fn decode(&self) -> Result<RgbaImage, String> {
-        let decoded = self.decoder.decode_image().map_err(|error| error.to_string())?;
+    pub fn decode(&self) -> Result<RgbaImage, Trouble> {
+        let decoded = self.decoder.decode_image()?;
         let mut pixels = decoded.data;
         if self.is_cmyk {
             pixels.as_chunks_mut().0.iter_mut().for_each(|pixel| *pixel = rgba(*pixel));
         }
         let (width, height) = self.dimensions();
         RgbaImage::from_raw(width, height, pixels)
-            .ok_or_else(|| "it has fewer pixels than it says".to_owned())
+            .ok_or_else(|| Trouble::Broken("it has fewer pixels than it says".to_owned()))
+    }
+}
+
+impl From<JpegError> for Trouble {
+    fn from(error: JpegError) -> Self {
+        match error {
+            JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. } => {
+                Self::TooLarge(error.to_string())
+            }
+            _ => Self::Broken(error.to_string()),
+        }
     }
 }
 

@@ -69,6 +69,7 @@ pub use concepts::{ConceptImage, ConceptSet, Split};
 pub use document::{Chunk, Document};
 pub use encoder::{PretrainedEncoder, TextEncoder};
 pub use error::DataError;
+pub use image::ImageLimits;
 pub use pages::{PageComposer, PageSpec, contrastive_text};
 pub use pretrained::{OpenFlamingoTokens, PretrainedTokenizer};
 pub use reject::{Reason, Reject, RejectLog};

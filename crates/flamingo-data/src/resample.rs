@@ -78,10 +78,10 @@ impl Raster {
     /// Resizes every one of `rows`.
     fn along_rows(&self, rows: Range<usize>, columns: &[Window]) -> Raster {
         let stride = self.width * self.channels();
-        let lines = self.bytes[rows.start * stride..rows.end * stride].chunks_exact(stride);
+        let lines = &self.bytes[rows.start * stride..rows.end * stride];
         let bytes = match self.channels() {
-            3 => lines.flat_map(|line| along::<3>(line, columns)).collect(),
-            _ => lines.flat_map(|line| along::<4>(line, columns)).collect(),
+            3 => along::<3>(lines, stride, columns),
+            _ => along::<4>(lines, stride, columns),
         };
         Raster { width: columns.len(), height: rows.len(), bytes }
     }
@@ -106,18 +106,41 @@ impl Raster {
     }
 }
 
-/// One row, resized.
-fn along<const CHANNELS: usize>(line: &[u8], columns: &[Window]) -> impl Iterator<Item = u8> {
-    let (pixels, _) = line.as_chunks::<CHANNELS>();
-    columns.iter().flat_map(|window| {
-        let mut sums = [HALF; CHANNELS];
-        for (weight, pixel) in window.weights.iter().zip(&pixels[window.first..]) {
-            for (sum, byte) in sums.iter_mut().zip(pixel) {
-                *sum += weight * i32::from(*byte);
+/// Rows that are resized side by side: vector registers hold the same column of all of them.
+const LANES: usize = 16;
+
+/// Rows of `stride` bytes, resized.
+fn along<const CHANNELS: usize>(lines: &[u8], stride: usize, columns: &[Window]) -> Vec<u8> {
+    let used = Window::range(columns);
+    let to_stride = columns.len() * CHANNELS;
+    let mut resized = vec![0; lines.len() / stride * to_stride];
+    let mut upright = vec![[0; LANES]; used.len() * CHANNELS];
+    for (lines, resized) in lines.chunks(LANES * stride).zip(resized.chunks_mut(LANES * to_stride)) {
+        for (lane, line) in lines.chunks_exact(stride).enumerate() {
+            let line = &line[used.start * CHANNELS..used.end * CHANNELS];
+            for (column, byte) in upright.iter_mut().zip(line) {
+                column[lane] = *byte;
             }
         }
-        sums.map(to_byte)
-    })
+        let (pixels, _) = upright.as_chunks::<CHANNELS>();
+        for (column, window) in columns.iter().enumerate() {
+            let mut sums = [[HALF; LANES]; CHANNELS];
+            for (weight, pixel) in window.weights.iter().zip(&pixels[window.first - used.start..]) {
+                for (sums, bytes) in sums.iter_mut().zip(pixel) {
+                    for (sum, byte) in sums.iter_mut().zip(bytes) {
+                        *sum += weight * i32::from(*byte);
+                    }
+                }
+            }
+            let bytes = sums.map(|sums| sums.map(to_byte));
+            for (lane, line) in resized.chunks_exact_mut(to_stride).enumerate() {
+                for (channel, bytes) in bytes.iter().enumerate() {
+                    line[column * CHANNELS + channel] = bytes[lane];
+                }
+            }
+        }
+    }
+    resized
 }
 
 /// Bits behind the point of a weight: 8 bits of colour and two to spare leave 22 of 32.

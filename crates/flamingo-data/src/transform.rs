@@ -1,13 +1,15 @@
 //! Decoded images to an encoder's input: resized, on a plain background, normalised, planar.
 //!
-//! Two ways lead to the same geometry. Without augmentation the image is resized once, as PIL and torchvision do it.
-//! With augmentation a random affine map goes straight from the source to the target
-//! ([`crate::augment`]), so that training pays for one sampling only.
+//! Two ways lead to the same geometry. Where the shape stays (evaluation; training with mirror images and colours only)
+//! the image is resized once, as PIL and torchvision do it. Otherwise a random affine map goes straight from the source
+//! to the target ([`crate::augment`]), so that training pays for one sampling only.
 //!
 //! Unless the encoder's rule is to forget transparency, transparent pictures lie on a plain background, white unless
 //! augmentation draws another colour; the space around them (padding, or what a rotation uncovers) has the same
 //! colour, because a transparent picture has no edge. The space around opaque images is the mean colour, as in the
 //! paper.
+
+use std::array;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -57,27 +59,40 @@ impl ImageTransform {
         let size = self.spec.size;
         assert_eq!(out.len(), 3 * size * size, "the output must be [3, {size}, {size}]");
         assert!(size > 0 && image.width() > 0 && image.height() > 0, "images must have pixels");
-        match &self.augment {
-            None => {
-                let pixels = fit(image, &self.spec);
-                for (index, pixel) in pixels.chunks_exact(3).enumerate() {
-                    for channel in 0..3 {
-                        out[channel * size * size + index] = self.spec.normalise(pixel[channel], channel);
-                    }
-                }
+        let Some(augment) = &self.augment else {
+            return self.normalise(&fit(image, WHITE, &self.spec), out);
+        };
+        let drawn = augment.draw(rng);
+        let background = drawn.background.unwrap_or(WHITE);
+        let mut pixels = if drawn.keeps_shape() {
+            let mut pixels = fit(image, background, &self.spec);
+            if drawn.flip {
+                mirror(&mut pixels, size);
             }
-            Some(augment) => {
-                let drawn = augment.draw(rng);
-                let background = drawn.background.unwrap_or(WHITE);
-                let canvas = reduce(flatten(image, background, &self.spec), 2 * size);
-                let mut pixels = warp(&canvas, &self.spec, &drawn);
-                drawn.colour(&mut pixels);
-                for (index, pixel) in pixels.iter().enumerate() {
-                    for channel in 0..3 {
-                        let value = (pixel[channel] - self.spec.mean[channel]) / self.spec.std[channel];
-                        out[channel * size * size + index] = value;
-                    }
-                }
+            if drawn.keeps_colours() {
+                return self.normalise(&pixels, out);
+            }
+            pixels.as_chunks().0.iter().map(|pixel: &[u8; 3]| pixel.map(|it| f32::from(it) / 255.0)).collect()
+        } else {
+            let canvas = reduce(flatten(image, background, &self.spec), 2 * size);
+            warp(&canvas, &self.spec, &drawn)
+        };
+        drawn.colour(&mut pixels);
+        for (channel, plane) in out.chunks_exact_mut(size * size).enumerate() {
+            let (mean, std) = (self.spec.mean[channel], self.spec.std[channel]);
+            for (value, pixel) in plane.iter_mut().zip(&pixels) {
+                *value = (pixel[channel] - mean) / std;
+            }
+        }
+    }
+
+    /// `[I, I, 3]` to normalised `[3, I, I]`.
+    fn normalise(&self, pixels: &[u8], out: &mut [f32]) {
+        let (pixels, _) = pixels.as_chunks::<3>();
+        for (channel, plane) in out.chunks_exact_mut(pixels.len()).enumerate() {
+            let table: [f32; 256] = array::from_fn(|value| self.spec.normalise(value as u8, channel));
+            for (value, pixel) in plane.iter_mut().zip(pixels) {
+                *value = table[usize::from(pixel[channel])];
             }
         }
     }
@@ -85,25 +100,43 @@ impl ImageTransform {
 
 const WHITE: [u8; 3] = [255; 3];
 
+/// Swaps left and right of `[I, I, 3]`.
+fn mirror(pixels: &mut [u8], size: usize) {
+    let (pixels, _) = pixels.as_chunks_mut::<3>();
+    pixels.chunks_exact_mut(size).for_each(<[_]>::reverse);
+}
+
+fn is_opaque(image: &RgbaImage) -> bool {
+    let (pixels, _) = image.as_raw().as_chunks::<4>();
+    pixels.iter().fold(255, |all, pixel| all & pixel[3]) == 255
+}
+
+/// An image without its transparency.
+fn opaque(image: &RgbaImage) -> Raster {
+    let (pixels, _) = image.as_raw().as_chunks::<4>();
+    let mut bytes = vec![0; 3 * pixels.len()];
+    for (to, [red, green, blue, _]) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+        *to = [*red, *green, *blue];
+    }
+    Raster { width: image.width() as usize, height: image.height() as usize, bytes }
+}
+
 /// Lays an image on a plain background, or cuts its transparency off.
 fn flatten(image: &RgbaImage, background: [u8; 3], spec: &PreprocessSpec) -> Canvas {
-    let mut transparent = false;
-    let mut bytes = Vec::with_capacity(image.len() / 4 * 3);
-    for pixel in image.pixels() {
+    if spec.alpha == Alpha::Drop || is_opaque(image) {
+        return Canvas { raster: opaque(image), outside: spec.mean_colour() };
+    }
+    let bytes = image.pixels().flat_map(|pixel| {
         let [red, green, blue, alpha] = pixel.0;
-        let alpha = if spec.alpha == Alpha::Drop { 255 } else { alpha };
-        transparent |= alpha < 255;
         let over = |above: u8, below: u8| {
             let sum = u32::from(above) * u32::from(alpha) + u32::from(below) * u32::from(255 - alpha);
             ((sum + 127) / 255) as u8
         };
-        bytes.extend([over(red, background[0]), over(green, background[1]), over(blue, background[2])]);
-    }
-    let outside = if transparent { background } else { spec.mean_colour() };
-    Canvas {
-        raster: Raster { width: image.width() as usize, height: image.height() as usize, bytes },
-        outside,
-    }
+        [over(red, background[0]), over(green, background[1]), over(blue, background[2])]
+    });
+    let raster =
+        Raster { width: image.width() as usize, height: image.height() as usize, bytes: bytes.collect() };
+    Canvas { raster, outside: background }
 }
 
 /// Shrinks an image so that its shorter side is at most `side`, lest bilinear sampling skip pixels of large images.
@@ -127,14 +160,13 @@ fn reduce(canvas: Canvas, side: usize) -> Canvas {
 }
 
 /// Resizes to `[I, I, 3]` by the rules of `spec`.
-fn fit(image: &RgbaImage, spec: &PreprocessSpec) -> Vec<u8> {
-    let transparent = image.pixels().any(|pixel| pixel[3] < 255);
-    let (resized, outside) = if transparent && spec.alpha == Alpha::Drop {
+fn fit(image: &RgbaImage, background: [u8; 3], spec: &PreprocessSpec) -> Vec<u8> {
+    let (resized, outside) = if spec.alpha == Alpha::Drop && !is_opaque(image) {
         let raster = Raster::premultiplied(image);
         let target = target(&raster, spec);
         (raster.resize(target, spec.filter).without_alpha(), spec.mean_colour())
     } else {
-        let Canvas { raster, outside } = flatten(image, WHITE, spec);
+        let Canvas { raster, outside } = flatten(image, background, spec);
         (raster.resize(target(&raster, spec), spec.filter), outside)
     };
     pad(resized, spec.size, outside)
@@ -240,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn a_mirror_image_is_evaluations_mirrored_bit_for_bit() {
+        let image =
+            RgbaImage::from_fn(50, 31, |x, y| Rgba([(5 * x) as u8, (8 * y) as u8, (x * y) as u8, 255]));
+        let spec = PreprocessSpec::imagenet(16);
+        let mut mirrored = vec![f32::NAN; 3 * 256];
+        let flip = Augment { flip: 1.0, ..Augment::none() };
+        ImageTransform::train(spec.clone(), flip).apply(&image, &mut rng(0), &mut mirrored);
+        mirrored.chunks_exact_mut(16).for_each(<[f32]>::reverse);
+        assert_eq!(mirrored, eval(spec, &image));
+    }
+
+    #[test]
     fn evaluation_draws_nothing() {
         let mut used = rng(1);
         let mut out = vec![0.0; 3 * 64];
@@ -252,7 +296,8 @@ mod tests {
         // One-pixel stripes: without the reduction the warp would see stripes, with it an even grey.
         let image = RgbaImage::from_fn(512, 256, |x, _| Rgba([255 * (x % 2) as u8, 0, 0, 255]));
         let mut out = vec![0.0; 3 * 256];
-        let transform = ImageTransform::train(plain(16, Resize::Crop), Augment::none());
+        let transform =
+            ImageTransform::train(plain(16, Resize::Crop), Augment { rotate: 0.1, ..Augment::none() });
         transform.apply(&image, &mut rng(0), &mut out);
         assert!(out[..256].iter().all(|red| (red - 0.5).abs() < 0.05), "{:?}", &out[..16]);
     }

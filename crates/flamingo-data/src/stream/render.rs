@@ -134,13 +134,8 @@ impl Painter<'_> {
             Medium::Video(bytes) => video::frames_from_bytes(bytes, key, &self.sampling(&mut rng)),
             Medium::VideoFile(path) => video::frames(path, &self.sampling(&mut rng)),
         };
-        let pictures = pictures.map_err(|error| {
-            let reason = match error {
-                DataError::NotAnImage { .. } => Reason::BadImage,
-                _ => Reason::BadVideo,
-            };
-            self.rules.refuse(*place, key, reason, error.to_string())
-        })?;
+        let pictures =
+            pictures.map_err(|error| self.rules.refuse(*place, key, error.reason(), error.to_string()))?;
         let frame_len = out.len() / self.frames;
         for (frame, out) in out.chunks_exact_mut(frame_len).enumerate() {
             let Some(picture) = pictures.get(frame).or(pictures.last()) else { break };
