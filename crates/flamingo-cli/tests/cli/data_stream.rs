@@ -86,3 +86,24 @@ fn a_source_that_is_none_says_what_one_looks_like() {
     fails(&["data", "stream", "shards"], 2, &["FORMAT:PATTERN"]);
     fails(&["data", "stream", "pears:*.tar"], 3, &["no format \"pears\"", "did you mean \"pairs\""]);
 }
+
+#[test]
+fn a_configuration_says_only_what_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    shards(folder.path());
+    let sources = "[[sources]]\nname = \"pictures\"\nformat = \"pairs\"\npaths = [\"*.tar\"]\n";
+    let config =
+        |rest: &str| std::fs::write(folder.path().join("mix.toml"), format!("{sources}{rest}")).unwrap();
+    let stream = || flamingo(folder.path(), &["data", "stream", "mix.toml", "--batches", "1"]);
+    config("[sequence]\nlen = 6\n[pixels.preprocess]\nsize = 32\n");
+    let output = stream();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    config("[sequence]\nlenght = 6\n");
+    let output = stream();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("mix.toml") && told.contains("sequence.lenght") && told.contains("\"len\""),
+        "{told}"
+    );
+}

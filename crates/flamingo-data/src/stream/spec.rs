@@ -35,7 +35,7 @@ pub struct StreamSpec {
     #[serde(default)]
     pub seed: u64,
     /// How often each source is read; without end if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub epochs: Option<u64>,
     /// How far records are moved from their place.
     #[serde(default)]
@@ -63,13 +63,13 @@ pub struct StreamSpec {
     pub prefetch_bytes: usize,
     /// Threads that take apart, tokenise, decode and transform; as many as the machine has if absent. They change the
     /// speed and nothing else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub workers: Option<usize>,
     /// The share of bad records that ends the stream.
     #[serde(default = "defaults::max_reject_rate")]
     pub max_reject_rate: f64,
     /// Where bad records are written down, one JSON object a line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub rejects: Option<PathBuf>,
 }
 
@@ -108,7 +108,6 @@ pub struct PixelSpec {
     /// Size, resizing rule and normalisation of the encoder.
     pub preprocess: PreprocessSpec,
     /// Random changes; all frames of a clip change alike.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
     /// Which frames of a clip are shown. Where it is a window, a place for it is drawn.
     pub clip: FrameSampling,

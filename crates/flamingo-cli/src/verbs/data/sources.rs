@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::Context;
 use flamingo::data::stream::{MixedSource, StreamSpec};
+use flamingo::overlay;
 
 use crate::exit::Usage;
 
@@ -21,7 +22,8 @@ impl Sources {
         match self.sources.as_slice() {
             [config] if config.ends_with(".toml") => {
                 let text = fs::read_to_string(config).with_context(|| format!("cannot read {config}"))?;
-                Ok(toml::from_str(&text).map_err(|error| Usage(format!("{config}: {error}")))?)
+                let base = StreamSpec::new(Vec::new());
+                Ok(overlay(&base, &text, config).map_err(|error| Usage(error.to_string()))?)
             }
             sources => {
                 Ok(StreamSpec::new(sources.iter().map(|source| mixed(source)).collect::<Result<_, _>>()?))
