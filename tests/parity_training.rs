@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use flamingo::train::gradients::clip_adaptive;
-use flamingo::train::{AdamWSpec, GroupSpec, PathAdamW, Schedule, TrainConfig};
+use flamingo::train::{AdamWSpec, GroupSpec, Mixing, PathAdamW, Schedule, TrainConfig};
 use flamingo_testkit::Fixture;
 
 #[derive(Module, Debug)]
@@ -30,6 +30,7 @@ fn config() -> TrainConfig {
         groups: Vec::new(),
         clip_norm: None,
         sources: Vec::new(),
+        mixing: Mixing::default(),
         microbatches: 1,
         log_every: 1,
         checkpoint_every: 1,

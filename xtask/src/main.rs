@@ -61,7 +61,7 @@ enum Verb {
     Parity(verbs::parity::Args),
     /// Check the rules that the compiler does not
     Tidy,
-    /// Rebuild or check the bundled datasets, fetch small weights
+    /// Make, check or look at datasets, fetch their packages and small weights
     Data(verbs::data::Args),
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use flamingo::FlamingoError;
+use flamingo::data::DataError;
 use flamingo::train::TrainError;
 
 /// What was asked for cannot be: the arguments are wrong, or do not suit what is there.
@@ -44,6 +45,7 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         | FlamingoError::Config(_)
         | FlamingoError::Device(_)
         | FlamingoError::GenerateOption { .. }
+        | FlamingoError::Data(DataError::Interleave { .. } | DataError::OtherRun { .. })
         | FlamingoError::Train(TrainError::RunExists { .. } | TrainError::Config { .. }) => 2,
         FlamingoError::Data(_)
         | FlamingoError::Prompt { .. }

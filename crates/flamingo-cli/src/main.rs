@@ -27,6 +27,7 @@ enum Verb {
     Score(verbs::score::Args),
     Inspect(verbs::inspect::Args),
     Convert(verbs::convert::Args),
+    Data(verbs::data::Args),
     Doctor(verbs::doctor::Args),
 }
 
@@ -41,6 +42,7 @@ fn main() -> std::process::ExitCode {
         Verb::Score(args) => verbs::score::run(&args),
         Verb::Inspect(args) => verbs::inspect::run(&args),
         Verb::Convert(args) => verbs::convert::run(&args),
+        Verb::Data(args) => verbs::data::run(&args),
         Verb::Doctor(args) => verbs::doctor::run(&args),
     };
     match result {

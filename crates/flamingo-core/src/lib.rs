@@ -24,5 +24,5 @@ pub mod seed;
 pub use batch::{Batch, HostBatch};
 pub use device::{DeviceError, DeviceSpec};
 pub use media::{MediaAttention, MediaLayout, TextTie};
-pub use overlay::{OverlayError, overlay};
+pub use overlay::{OverlayError, overlay, overlay_value};
 pub use preprocess::{Alpha, Filter, PreprocessSpec, Resize};

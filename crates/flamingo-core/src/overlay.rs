@@ -74,10 +74,25 @@ pub fn overlay<T: Serialize + DeserializeOwned>(
     let origin = origin.to_string();
     let table: toml::Table = toml::from_str(text)
         .map_err(|error| OverlayError::Syntax { origin: origin.clone(), message: error.to_string() })?;
+    let patch = serde_json::to_value(table)
+        .map_err(|error| OverlayError::Value { origin: origin.clone(), message: error.to_string() })?;
+    overlay_value(base, patch, origin)
+}
+
+/// As [`overlay()`], with the keys already parsed.
+///
+/// # Errors
+///
+/// On unknown keys and on values that the configuration does not accept.
+pub fn overlay_value<T: Serialize + DeserializeOwned>(
+    base: &T,
+    patch: Value,
+    origin: impl Display,
+) -> Result<T, OverlayError> {
+    let origin = origin.to_string();
     let value_error = |message: String| OverlayError::Value { origin: origin.clone(), message };
     // JSON keeps absent options as null, so that every key of the configuration is known.
     let mut merged = serde_json::to_value(base).map_err(|error| value_error(error.to_string()))?;
-    let patch = serde_json::to_value(table).map_err(|error| value_error(error.to_string()))?;
     merge(&mut merged, patch, "", &origin)?;
     serde_json::from_value(merged).map_err(|error| value_error(error.to_string()))
 }

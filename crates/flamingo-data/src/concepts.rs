@@ -190,7 +190,7 @@ fn read_image(record: &Record) -> Result<ConceptImage, DataError> {
     };
     let split = text("split")?;
     let names = Split::ALL.map(Split::name);
-    let place = format!("{}: {}", record.shard.display(), record.key);
+    let place = format!("{}: {}", record.shard, record.key);
     Ok(ConceptImage {
         concept: text("concept")?,
         style: text("style")?,
@@ -208,7 +208,7 @@ fn read_image(record: &Record) -> Result<ConceptImage, DataError> {
 
 fn metadata(record: &Record, field: &str, what: String) -> DataError {
     DataError::Metadata {
-        path: record.shard.clone(),
+        path: PathBuf::from(&record.shard),
         record: record.key.clone(),
         field: field.to_owned(),
         what,

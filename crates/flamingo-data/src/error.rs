@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use flamingo_core::{OverlayError, nearest};
 use thiserror::Error;
 
 use crate::Reason;
@@ -148,8 +149,23 @@ pub enum DataError {
         /// The last bad one.
         last: String,
     },
+    /// Rules for making documents of web pages that make no sense.
+    #[error("documents of web pages: {what}")]
+    Interleave {
+        /// What is wrong, and what was expected.
+        what: String,
+    },
+    /// A folder holds the output of a run over other input, or by other rules.
+    #[error(
+        "{}: holds the output of another run, over other input or by other rules; name another folder, or remove this one",
+        path.display()
+    )]
+    OtherRun {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A configuration names a format that does not exist.
-    #[error("source {source_name:?}: there is no format {format:?}{}; known formats: {}", nearest(format, known), known.join(", "))]
+    #[error("source {source_name:?}: there is no format {format:?}{} (known formats: {})", nearest::hint(format, known.iter().copied()), known.join(", "))]
     UnknownFormat {
         /// The source's name.
         source_name: String,
@@ -158,12 +174,56 @@ pub enum DataError {
         /// The formats that there are.
         known: Vec<&'static str>,
     },
-    /// An option of a source is unknown or has a wrong value.
+    /// An option of a source is unknown or has a value of the wrong type.
+    #[error(transparent)]
+    Options(#[from] OverlayError),
+    /// The options of a source do not fit together, or one has a value that makes no sense.
     #[error("source {source_name:?}, options: {what}")]
     SourceOptions {
         /// The source's name.
         source_name: String,
         /// What is wrong, and what was expected.
+        what: String,
+    },
+    /// A stream's settings make no sense.
+    #[error("stream: {what}")]
+    StreamSpec {
+        /// What is wrong, and what was expected.
+        what: String,
+    },
+    /// A state belongs to another stream.
+    #[error("the state cannot be resumed: {what}")]
+    StreamState {
+        /// What does not fit, and what to do about it.
+        what: String,
+    },
+    /// A shard no longer has the records that a state tells of.
+    #[error(
+        "shard {shard} has changed since the state was written: {what}; restore it, or start anew without the state"
+    )]
+    ShardChanged {
+        /// The shard.
+        shard: String,
+        /// What is missing.
+        what: String,
+    },
+    /// A source has no record for this process.
+    #[error(
+        "source {source_name:?} has no record for rank {rank} of {world}; \
+         give it more shards or records, or use fewer processes"
+    )]
+    NothingToRead {
+        /// The source's name.
+        source_name: String,
+        /// This process.
+        rank: usize,
+        /// How many processes there are.
+        world: usize,
+    },
+    /// A thread of a stream panicked: a fault in this program.
+    #[error("a stream's thread panicked: {what}; please report it with the record that was being read")]
+    StreamPanic {
+        /// What it said.
         what: String,
     },
 }
@@ -178,19 +238,11 @@ impl DataError {
                 Reason::BadVideo
             }
             Self::ClipTooLarge { .. } => Reason::TooLarge,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Reason::Missing,
             Self::MissingShard { .. } | Self::Io { .. } => Reason::UnreadableShard,
             Self::CorruptShard { .. } => Reason::CorruptShard,
             Self::Empty { .. } => Reason::Empty,
             _ => Reason::BadDescription,
         }
-    }
-}
-
-/// `, did you mean "…"`, if one of `known` is close to `name`.
-fn nearest(name: &str, known: &[&'static str]) -> String {
-    let close = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
-    match close.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((likeness, known)) if likeness > 0.8 => format!(", did you mean {known:?}"),
-        _ => String::new(),
     }
 }

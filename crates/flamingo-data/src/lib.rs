@@ -5,6 +5,8 @@
 //!                                                   │                                  TextTokenizer      ├─collate─▶ HostBatch
 //!                                                   └───────────── ImageTransform ─▶ [3, I, I] ───────────┘
 //!
+//! .html ─interleave─▶ documents in shards
+//!
 //! clip ─video::frames─▶ pictures in time order ─ImageTransform─▶ [F, 3, I, I]
 //! ```
 //!
@@ -34,8 +36,11 @@ pub mod augment;
 pub mod collate;
 pub mod concepts;
 pub mod document;
+pub mod encoder;
 pub mod error;
 pub mod image;
+pub mod inspect;
+pub mod interleave;
 pub mod pages;
 pub mod pretrained;
 pub mod reject;
@@ -43,6 +48,8 @@ pub mod sample;
 pub mod sequence;
 pub mod source;
 pub mod store;
+pub mod stream;
+pub mod text;
 pub mod tokenizer;
 pub mod transform;
 pub mod video;
@@ -60,15 +67,17 @@ pub use augment::Augment;
 pub use collate::collate;
 pub use concepts::{ConceptImage, ConceptSet, Split};
 pub use document::{Chunk, Document};
+pub use encoder::{PretrainedEncoder, TextEncoder};
 pub use error::DataError;
 pub use image::ImageLimits;
 pub use pages::{PageComposer, PageSpec, contrastive_text};
 pub use pretrained::{OpenFlamingoTokens, PretrainedTokenizer};
 pub use reject::{Reason, Reject, RejectLog};
 pub use sample::{Content, Medium, Sample};
-pub use sequence::{Sequence, SequenceSpec};
+pub use sequence::{LossRule, Sequence, SequenceSpec};
 pub use source::{Source, SourceSpec};
 pub use store::{Location, Store};
+pub use stream::{Stream, StreamSpec};
 pub use tokenizer::{SpecialTokens, TextTokenizer};
 pub use transform::ImageTransform;
-pub use webdataset::{Record, ShardReader, list_shards};
+pub use webdataset::{Record, ShardReader, ShardRecords, list_shards};

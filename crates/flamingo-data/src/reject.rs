@@ -49,6 +49,9 @@ pub enum Reason {
     BadVideo,
     /// A document with neither text nor images.
     Empty,
+    /// A good record, or a part of one, that the configuration leaves out: an image that is too small or too far from
+    /// the text, a document with too few images. Does not count towards the limit of bad records.
+    Filtered,
 }
 
 impl Display for Reason {
@@ -124,6 +127,11 @@ impl RejectLog {
         Ok(Self { file: path.map(open).transpose()?, most, good: 0, bad: BTreeMap::new() })
     }
 
+    /// Goes on counting where an earlier log ended.
+    pub fn resume(&mut self, good: u64, bad: BTreeMap<Reason, u64>) {
+        (self.good, self.bad) = (good, bad);
+    }
+
     /// Counts a record that could be used.
     pub fn accept(&mut self) {
         self.good += 1;
@@ -144,7 +152,9 @@ impl RejectLog {
             });
             written.map_err(|source| DataError::Io { path: path.clone(), source })?;
         }
-        let (bad, all) = (self.rejected(), self.rejected() + self.good);
+        let filtered = self.bad.get(&Reason::Filtered).copied().unwrap_or_default();
+        let bad = self.rejected() - filtered;
+        let all = bad + self.good;
         if all >= FEWEST_TO_JUDGE && bad as f64 > self.most * all as f64 {
             return Err(DataError::TooManyRejects {
                 bad,
@@ -162,7 +172,7 @@ impl RejectLog {
         self.good
     }
 
-    /// Records that could not be used.
+    /// Records that were not used, filtered ones among them.
     pub fn rejected(&self) -> u64 {
         self.bad.values().sum()
     }
@@ -204,6 +214,15 @@ mod tests {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(lines, [bad("one"), bad("two")]);
+    }
+
+    #[test]
+    fn what_is_filtered_is_counted_but_not_judged() {
+        let mut log = RejectLog::new(None, 0.1).unwrap();
+        for _ in 0..500 {
+            log.reject(&Reject::new("a.tar", "one", Reason::Filtered, "has 0 images")).unwrap();
+        }
+        assert_eq!((log.rejected(), log.summary().as_str()), (500, "500 filtered"));
     }
 
     #[test]

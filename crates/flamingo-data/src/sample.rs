@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::document::Document;
+use crate::reject::Reject;
 
 /// One record of a source. Images and clips are still as they lie on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,15 @@ pub struct Sample {
     pub content: Content,
     /// The images and clips; a [`crate::Chunk::Image`] of a page is an index into this list.
     pub media: Vec<Medium>,
+    /// What of the record could not be used, although the rest can: to be counted and written down like whole records.
+    pub losses: Vec<Reject>,
+}
+
+impl Sample {
+    /// A sample of a record that could be used as a whole.
+    pub fn new(key: impl Into<String>, content: Content, media: Vec<Medium>) -> Self {
+        Self { key: key.into(), content, media, losses: Vec::new() }
+    }
 }
 
 /// The text of a sample; each kind becomes a sequence by rules of its own.

@@ -131,14 +131,19 @@ impl Decoder {
             return scores.reshape(scored);
         }
         let scores = |table: &Param<Tensor<2>>, x: Tensor<N>| linear(x, table.val().transpose(), None);
-        let (head, new_head) = match &self.head {
-            Some(head) => (head, &self.new_head),
-            None => (&self.embedding, &self.new_embedding),
-        };
+        let (head, new_head) = self.head_tables();
         let known = scores(head, hidden.clone());
         match new_head {
             Some(table) => Tensor::cat(vec![known, scores(table, hidden)], N - 1),
             None => known,
+        }
+    }
+
+    /// The tables whose products with a hidden state are its scores: `[vocab, D]`, and `[new_tokens, D]` if there are any.
+    pub fn head_tables(&self) -> (&Param<Tensor<2>>, Option<&Param<Tensor<2>>>) {
+        match &self.head {
+            Some(head) => (head, self.new_head.as_ref()),
+            None => (&self.embedding, self.new_embedding.as_ref()),
         }
     }
 

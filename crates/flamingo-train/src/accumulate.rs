@@ -23,7 +23,7 @@ pub(crate) struct Part<B> {
     pub(crate) batch: B,
 }
 
-/// One loss for each source, and the gradient of their weighted sum.
+/// One loss for each source that has a part, with its index and in its order, and the gradient of their weighted sum.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ pub(crate) fn accumulate<O: Objective>(
     sources: &[SourceSpec],
     parts: Vec<Part<O::Batch>>,
     threads: usize,
-) -> Result<(Vec<LossOutput>, GradientsParams), TrainError> {
+) -> Result<(Vec<(usize, LossOutput)>, GradientsParams), TrainError> {
     let mut accumulator = GradientsAccumulator::new();
     let mut outputs: Vec<Option<LossOutput>> = sources.iter().map(|_| None).collect();
     let mut parts = parts.into_iter();
@@ -52,7 +52,9 @@ pub(crate) fn accumulate<O: Objective>(
             });
         }
     }
-    Ok((outputs.into_iter().flatten().collect(), accumulator.grads()))
+    let outputs = outputs.into_iter().enumerate();
+    let seen = outputs.filter_map(|(source, output)| Some((source, output?))).collect();
+    Ok((seen, accumulator.grads()))
 }
 
 type PartResult = Result<(LossOutput, GradientsParams), TrainError>;

@@ -25,8 +25,11 @@ pub struct TrainConfig {
     pub groups: Vec<GroupSpec>,
     /// Largest global L2 norm of the gradient, over all sources and parameters; `None` for no limit.
     pub clip_norm: Option<f64>,
-    /// Where batches come from. Each update takes one batch of every source.
+    /// Where batches come from.
     pub sources: Vec<SourceSpec>,
+    /// Which of them an update takes a batch of.
+    #[serde(default)]
+    pub mixing: Mixing,
     /// Into how many parts each batch is cut, if its objective can: they are computed one after another on a GPU,
     /// which takes less memory, and side by side on a CPU, which takes less time. The sum is the same but for rounding.
     #[serde(default = "whole")]
@@ -96,6 +99,18 @@ pub struct SourceSpec {
     pub weight: f64,
 }
 
+/// Which sources an update takes a batch of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mixing {
+    /// All: their gradients add up (Flamingo, section 2.4).
+    #[default]
+    Accumulate,
+    /// One, the next in their order: what the paper compares with, and finds worse (table 3). A run of as many updates
+    /// sees each source that many times less often.
+    RoundRobin,
+}
+
 /// The settings of one parameter, after groups.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParamSettings {
@@ -117,6 +132,17 @@ impl TrainConfig {
                 agc: group.agc,
             },
             None => ParamSettings { lr: 1.0, weight_decay: self.weight_decay, agc: None },
+        }
+    }
+
+    /// Indices of the sources of which update `step` (counted from 0) takes a batch, in order.
+    ///
+    /// A function of the step alone, so that a resumed run goes on with the source whose turn it is.
+    pub fn due(&self, step: u64) -> Vec<usize> {
+        match (self.mixing, self.sources.len()) {
+            (_, 0) => Vec::new(),
+            (Mixing::Accumulate, count) => (0..count).collect(),
+            (Mixing::RoundRobin, count) => vec![(step % count as u64) as usize],
         }
     }
 
@@ -260,6 +286,7 @@ pub(crate) mod tests {
                 SourceSpec { name: "left".into(), weight: 1.0 },
                 SourceSpec { name: "right".into(), weight: 0.5 },
             ],
+            mixing: Mixing::default(),
             microbatches: 1,
             log_every: 3,
             checkpoint_every: 4,

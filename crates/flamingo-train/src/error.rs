@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::divergence::Evidence;
 use crate::stream::StreamError;
 
 /// A training run that cannot start or go on.
@@ -117,8 +118,8 @@ pub enum TrainError {
     },
     /// Training diverged. The last checkpoint is untouched.
     #[error(
-        "step {step}: {what} is {value}; nothing was overwritten: resume from the last checkpoint with a lower \
-         learning rate, a longer warm-up or a smaller clip_norm"
+        "step {step}: {what} is {value}{evidence}; nothing was overwritten: resume from the last checkpoint with a \
+         lower learning rate, a longer warm-up or a smaller clip_norm"
     )]
     NonFinite {
         /// The update, counted from 1.
@@ -127,6 +128,8 @@ pub enum TrainError {
         what: String,
         /// Its value, NaN or infinite.
         value: f64,
+        /// Where it shows, and on which batch.
+        evidence: Box<Evidence>,
     },
     /// No parameter can learn from the loss.
     #[error(

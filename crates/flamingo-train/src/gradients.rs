@@ -35,6 +35,32 @@ impl ModuleVisitor for SquaredNorm<'_> {
     }
 }
 
+/// Of how many parameters there is a gradient, and the paths of those in which it is not finite.
+pub fn non_finite<M: Module>(model: &M, grads: &GradientsParams) -> (usize, Vec<String>) {
+    let mut visitor = NonFinite { path: PathStack::default(), grads, count: 0, found: Vec::new() };
+    model.visit(&mut visitor);
+    (visitor.count, visitor.found)
+}
+
+struct NonFinite<'a> {
+    path: PathStack,
+    grads: &'a GradientsParams,
+    count: usize,
+    found: Vec<String>,
+}
+
+impl ModuleVisitor for NonFinite<'_> {
+    track_path!();
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(grad) = self.grads.get::<D>(param.id) else { return };
+        self.count += 1;
+        if !grad.is_finite().all().into_data().iter::<bool>().all(|finite| finite) {
+            self.found.push(self.path.path());
+        }
+    }
+}
+
 /// The factor that brings a gradient of norm `norm` down to `max_norm`; `None` if it is small enough.
 pub fn clip_factor(norm: f64, max_norm: f64) -> Option<f64> {
     (norm > max_norm).then(|| max_norm / (norm + MIN_GRAD_NORM))
@@ -179,6 +205,16 @@ mod tests {
         clip_adaptive(&model, &mut grads, &config);
         close(&values(&grads, &model.linear.weight), [[0.6f32, 3.0], [0.8, 4.0]]);
         close(&values(&grads, &model.scale), [0.3f32, 0.4]);
+    }
+
+    #[test]
+    fn gradients_that_are_not_finite_are_named() {
+        let model = model();
+        let mut grads = grads(&model);
+        assert_eq!(non_finite(&model, &grads), (3, Vec::new()));
+        grads.remove::<1>(model.scale.id);
+        grads.register(model.scale.id, Tensor::<1>::from_floats([0.3, f32::INFINITY], &Device::flex()));
+        assert_eq!(non_finite(&model, &grads), (3, vec!["scale".to_owned()]));
     }
 
     #[test]

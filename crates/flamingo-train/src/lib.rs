@@ -2,15 +2,16 @@
 //!
 //! A task implements [`Objective`] (batch to loss) and gives one [`BatchStream`] for each dataset of its mixture;
 //! a [`TrainConfig`] says the rest. [`Trainer::fit`] makes one update of one batch of every source, with the
-//! gradients accumulated, and keeps the run reproducible: the same seed gives the same losses, and a run that was
+//! gradients accumulated (or of one source in turn), and keeps the run reproducible: the same seed gives the same losses, and a run that was
 //! stopped resumes as if it had never been.
 //!
-//! What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`]), checkpoints ([`Checkpoint`]),
+//! What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`], [`TensorBoardSink`]), checkpoints ([`Checkpoint`]),
 //! and a page to look at ([`report::ReportPage`]).
 
 mod accumulate;
 pub mod checkpoint;
 pub mod config;
+pub mod divergence;
 pub mod error;
 mod files;
 pub mod gradients;
@@ -23,11 +24,13 @@ pub mod report;
 pub mod run_dir;
 pub mod schedule;
 pub mod stream;
+pub mod tensorboard;
 pub mod trainer;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, CheckpointState};
-pub use config::{AdamWSpec, GroupSpec, ParamSettings, SourceSpec, TrainConfig};
+pub use config::{AdamWSpec, GroupSpec, Mixing, ParamSettings, SourceSpec, TrainConfig};
+pub use divergence::Evidence;
 pub use error::TrainError;
 pub use files::write_atomic;
 pub use metrics::{JsonlSink, MemorySink, MetricRecord, MetricSink};
@@ -38,5 +41,6 @@ pub use progress::Progress;
 pub use run_dir::{Existing, RunDir};
 pub use schedule::Schedule;
 pub use stream::{BatchStream, Indexed, StreamError};
+pub use tensorboard::TensorBoardSink;
 pub use trainer::{BoxStream, Outcome, Trainer};
 pub use weights::{load_module, save_module};

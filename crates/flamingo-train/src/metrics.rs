@@ -20,7 +20,7 @@ pub struct MetricRecord {
     pub stage: String,
     /// Updates done.
     pub step: u64,
-    /// Mean loss of each source, before lambda_m.
+    /// Mean loss of each source that was seen, before lambda_m.
     pub losses: BTreeMap<String, f64>,
     /// Means of the objective's further numbers, as `"{source}/{name}"`.
     pub extra: BTreeMap<String, f64>,
@@ -129,6 +129,17 @@ impl MetricSink for JsonlSink {
     }
 }
 
+/// Every sink gets every record, in order.
+impl MetricSink for Vec<Box<dyn MetricSink>> {
+    fn begin(&mut self, stage: &str, step: u64) -> Result<(), TrainError> {
+        self.iter_mut().try_for_each(|sink| sink.begin(stage, step))
+    }
+
+    fn record(&mut self, record: &MetricRecord) -> Result<(), TrainError> {
+        self.iter_mut().try_for_each(|sink| sink.record(record))
+    }
+}
+
 fn survives(record: &MetricRecord, stage: &str, step: u64) -> bool {
     record.stage != stage || record.step <= step
 }
@@ -142,7 +153,8 @@ fn line(path: &Path, record: &MetricRecord) -> Result<String, TrainError> {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Window {
     updates: u64,
-    losses: BTreeMap<String, f64>,
+    /// Sum and number of batches.
+    losses: BTreeMap<String, (f64, u64)>,
     extra: BTreeMap<String, (f64, u64)>,
     grad_norm: f64,
     units: f64,
@@ -153,7 +165,9 @@ pub(crate) struct Window {
 impl Window {
     /// Adds one source's batch; `loss` is its value on the host.
     pub(crate) fn add_batch(&mut self, source: &str, output: &LossOutput, loss: f64) {
-        *self.losses.entry(source.to_owned()).or_default() += loss;
+        let (sum, count) = self.losses.entry(source.to_owned()).or_default();
+        *sum += loss;
+        *count += 1;
         for (name, value) in &output.extra {
             let (sum, count) = self.extra.entry(format!("{source}/{name}")).or_default();
             *sum += value;
@@ -181,11 +195,14 @@ impl Window {
     ) -> MetricRecord {
         let window = std::mem::take(self);
         let updates = window.updates.max(1) as f64;
+        let means = |sums: BTreeMap<String, (f64, u64)>| {
+            sums.into_iter().map(|(name, (sum, count))| (name, sum / count as f64)).collect()
+        };
         MetricRecord {
             stage: stage.to_owned(),
             step,
-            losses: window.losses.into_iter().map(|(name, sum)| (name, sum / updates)).collect(),
-            extra: window.extra.into_iter().map(|(name, (sum, count))| (name, sum / count as f64)).collect(),
+            losses: means(window.losses),
+            extra: means(window.extra),
             lr,
             grad_norm: window.grad_norm / updates,
             probes: probes.into_iter().collect(),
@@ -203,7 +220,7 @@ mod tests {
 
     fn record(stage: &str, step: u64) -> MetricRecord {
         let mut window = Window::default();
-        window.losses.insert("pairs".into(), 0.1 + 0.2);
+        window.losses.insert("pairs".into(), (0.1 + 0.2, 1));
         window.add_update(1.0, 0.5);
         window.take_record(stage, step, 1e-3, 1.0, vec![("gate".into(), 0.25)])
     }
@@ -244,7 +261,7 @@ mod tests {
     #[test]
     fn a_record_holds_means_over_its_updates() {
         let mut window = Window::default();
-        window.losses.insert("pairs".into(), 6.0);
+        window.losses.insert("pairs".into(), (6.0, 2));
         window.extra.insert("pairs/accuracy".into(), (1.5, 3));
         window.add_update(1.0, 0.5);
         window.add_update(2.0, 0.5);

@@ -1,7 +1,9 @@
 //! What is trained: anything that turns a batch into a loss.
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 /// The contract between the training loop and a task.
 ///
@@ -21,6 +23,18 @@ pub trait Objective: Sync {
     /// with every other.
     fn split(&self, batch: Self::Batch, _parts: usize) -> Vec<(Self::Batch, f64)> {
         vec![(batch, 1.0)]
+    }
+
+    /// What to keep of a batch on which training diverged: named tensors, which go into a safetensors file. The default
+    /// keeps nothing.
+    fn describe(&self, _batch: &Self::Batch) -> BTreeMap<String, TensorData> {
+        BTreeMap::new()
+    }
+
+    /// The first part of `model` whose output on `batch` is not finite, as a name for people: asked once, when training
+    /// has diverged. The default does not know.
+    fn diagnose(&self, _model: &Self::Model, _source: usize, _batch: &Self::Batch) -> Option<String> {
+        None
     }
 
     /// Named numbers of the model itself (gates, temperatures), logged with each metric record.

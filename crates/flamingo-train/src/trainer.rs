@@ -1,7 +1,7 @@
 //! The training loop: batches in, a trained model and its history out.
 //!
-//! One update takes one batch of every source, accumulates the gradients of all of them (each loss times its
-//! lambda_m; Flamingo, equation 2), clips, and makes one AdamW step. Everything random is a function of seed and
+//! One update takes one batch of every source ([`Mixing`](crate::Mixing) may say otherwise), accumulates the gradients of
+//! all of them (each loss times its lambda_m; Flamingo, equation 2), clips, and makes one AdamW step. Everything random is a function of seed and
 //! step, so that a run that was stopped and resumed ends bit for bit where an unbroken one does.
 
 use std::collections::BTreeMap;
@@ -13,10 +13,12 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, FloatDType, Tensor};
 use flamingo_core::seed::{derive, word};
+use serde_json::Value;
 
 use crate::accumulate::{Part, accumulate};
 use crate::checkpoint::{Checkpoint, CheckpointState};
 use crate::config::{SourceSpec, TrainConfig};
+use crate::divergence::{Evidence, batch_file};
 use crate::error::TrainError;
 use crate::gradients;
 use crate::metrics::{MetricSink, Window};
@@ -159,13 +161,19 @@ impl Trainer {
     ) -> Result<(Session<O::Model>, f64), TrainError> {
         let started = Instant::now();
         let number = session.step + 1;
-        session.seed(derive(self.config.seed, [word(&self.stage), number]));
+        session.seed(self.step_seed(number));
 
-        let parts = self.parts(objective, streams, number)?;
+        let due = self.config.due(session.step);
+        let places: Vec<Value> = due.iter().map(|source| streams[*source].state()).collect();
+        let parts = self.parts(objective, streams, &due, number)?;
         let (outputs, mut grads) =
             accumulate(objective, &session.model, &self.config.sources, parts, self.threads)?;
         gradients::clip_adaptive(&session.model, &mut grads, &self.config);
-        let (losses, norm) = self.read_back(&session.model, &outputs, &grads, number)?;
+        let (losses, norm) = self.read_back(&session.model, &outputs, &grads)?;
+        if let Some(suspicion) = self.suspicion(&outputs, &losses, norm) {
+            let places: BTreeMap<usize, Value> = due.into_iter().zip(places).collect();
+            return Err(self.diverged(objective, &session, streams, &grads, &places, suspicion));
+        }
         if let Some(factor) = self.config.clip_norm.and_then(|max| gradients::clip_factor(norm, max)) {
             gradients::scale(&session.model, &mut grads, factor);
         }
@@ -175,7 +183,8 @@ impl Trainer {
         let seconds = started.elapsed().as_secs_f64();
         session.elapsed_s += seconds;
         let (mut total, mut images) = (0.0, 0);
-        for ((spec, output), loss) in self.config.sources.iter().zip(&outputs).zip(losses) {
+        for ((source, output), loss) in outputs.iter().zip(losses) {
+            let spec = &self.config.sources[*source];
             session.window.add_batch(&spec.name, output, loss);
             total += spec.weight * loss;
             images += output.images as u64;
@@ -185,16 +194,18 @@ impl Trainer {
         Ok((session, lr))
     }
 
-    /// The next batch of every source, cut.
+    /// The next batch of each source that is due, cut.
     fn parts<O: Objective>(
         &self,
         objective: &O,
         streams: &mut [BoxStream<O::Batch>],
+        due: &[usize],
         number: u64,
     ) -> Result<Vec<Part<O::Batch>>, TrainError> {
         let mut parts = Vec::new();
-        for (source, (spec, stream)) in self.config.sources.iter().zip(streams).enumerate() {
-            let batch = stream.next().map_err(|error| stream_error(spec, number, error))?;
+        for source in due.iter().copied() {
+            let spec = &self.config.sources[source];
+            let batch = streams[source].next().map_err(|error| stream_error(spec, number, error))?;
             let cut = objective.split(batch, self.config.microbatches);
             parts.extend(cut.into_iter().map(|(batch, share)| Part { source, share, batch }));
         }
@@ -205,26 +216,68 @@ impl Trainer {
     fn read_back<M: Module>(
         &self,
         model: &M,
-        outputs: &[LossOutput],
+        outputs: &[(usize, LossOutput)],
         grads: &GradientsParams,
-        step: u64,
     ) -> Result<(Vec<f64>, f64), TrainError> {
         let Some(squared_norm) = gradients::squared_norm(model, grads) else {
-            let source_name = self.config.sources[0].name.clone();
+            let source = outputs.first().map_or(0, |(source, _)| *source);
+            let source_name = self.config.sources[source].name.clone();
             return Err(TrainError::NothingTrainable { source_name });
         };
-        let losses = outputs.iter().map(|output| output.loss.clone().cast(FloatDType::F32));
+        let losses = outputs.iter().map(|(_, output)| output.loss.clone().cast(FloatDType::F32));
         let scalars = losses.chain([squared_norm.cast(FloatDType::F32)]).collect();
         let mut values: Vec<f64> = Tensor::cat(scalars, 0).into_data().iter::<f64>().collect();
         let norm = values.pop().unwrap_or_default().sqrt();
+        Ok((values, norm))
+    }
 
-        let sources = self.config.sources.iter().map(|spec| format!("the loss of source {:?}", spec.name));
-        let named =
-            sources.zip(values.iter().copied()).chain([("the norm of the gradient".to_owned(), norm)]);
-        match named.into_iter().find(|(_, value)| !value.is_finite()) {
-            Some((what, value)) => Err(TrainError::NonFinite { step, what, value }),
-            None => Ok((values, norm)),
+    /// The first number that is not finite.
+    fn suspicion(&self, outputs: &[(usize, LossOutput)], losses: &[f64], norm: f64) -> Option<Suspicion> {
+        let bad = outputs.iter().zip(losses).find(|(_, loss)| !loss.is_finite());
+        match bad {
+            Some(((source, _), loss)) => Some(Suspicion {
+                what: format!("the loss of source {:?}", self.config.sources[*source].name),
+                value: *loss,
+                sources: vec![*source],
+            }),
+            None => (!norm.is_finite()).then(|| Suspicion {
+                what: "the norm of the gradient".to_owned(),
+                value: norm,
+                sources: outputs.iter().map(|(source, _)| *source).collect(),
+            }),
         }
+    }
+
+    /// Looks for the reason: draws the batches again from their `places`, and has them looked through and kept.
+    fn diverged<O: Objective>(
+        &self,
+        objective: &O,
+        session: &Session<O::Model>,
+        streams: &mut [BoxStream<O::Batch>],
+        grads: &GradientsParams,
+        places: &BTreeMap<usize, Value>,
+        suspicion: Suspicion,
+    ) -> TrainError {
+        let step = session.step + 1;
+        let (trained, parameters) = gradients::non_finite(&session.model, grads);
+        let mut evidence = Evidence { trained, parameters, ..Evidence::default() };
+        for source in suspicion.sources {
+            let stream = &mut streams[source];
+            let again = places.get(&source).map(|place| stream.restore(place).and_then(|()| stream.next()));
+            let Some(Ok(batch)) = again else { continue };
+            session.seed(self.step_seed(step));
+            let layer = objective.diagnose(&session.model, source, &batch);
+            evidence.layer = evidence.layer.or(layer);
+            let name = &self.config.sources[source].name;
+            evidence.keep(batch_file(&self.checkpoints, step, name), &objective.describe(&batch));
+        }
+        let Suspicion { what, value, .. } = suspicion;
+        TrainError::NonFinite { step, what, value, evidence: Box::new(evidence) }
+    }
+
+    /// Decides the device's random numbers in an update, counted from 1.
+    fn step_seed(&self, number: u64) -> u64 {
+        derive(self.config.seed, [word(&self.stage), number])
     }
 
     fn save<M: Module, B>(&self, session: &Session<M>, streams: &[BoxStream<B>]) -> Result<(), TrainError> {
@@ -241,6 +294,14 @@ impl Trainer {
         let keep = self.config.keep_last;
         Checkpoint::save(&self.checkpoints, state, &session.model, &session.optimizer, keep).map(drop)
     }
+}
+
+/// A number that is not finite.
+struct Suspicion {
+    what: String,
+    value: f64,
+    /// The sources whose batches may be the reason.
+    sources: Vec<usize>,
 }
 
 /// What changes from update to update.

@@ -11,9 +11,9 @@ use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use flamingo_core::seed::derive;
 use flamingo_train::{
-    AdamWSpec, BoxStream, Existing, GroupSpec, Indexed, JsonlSink, LossOutput, MetricRecord, Objective,
-    Outcome, Progress, RunDir, Schedule, SourceSpec, StreamError, TrainConfig, Trainer, load_module,
-    save_module,
+    AdamWSpec, BoxStream, Existing, GroupSpec, Indexed, JsonlSink, LossOutput, MetricRecord, Mixing,
+    Objective, Outcome, Progress, RunDir, Schedule, SourceSpec, StreamError, TrainConfig, Trainer,
+    load_module, save_module,
 };
 
 #[derive(Module, Debug)]
@@ -32,8 +32,9 @@ fn net() -> Net {
     }
 }
 
-/// Sets its flag during the update `stop_at`.
+/// Sets its flag during the update `stop_at`, given how many batches an update takes.
 struct Regression {
+    batches: u64,
     stop_at: u64,
     calls: AtomicU64,
     stop: AtomicBool,
@@ -44,7 +45,7 @@ impl Objective for Regression {
     type Batch = Vec<f32>;
 
     fn loss(&self, model: &Net, _source: usize, batch: Vec<f32>) -> LossOutput {
-        let update = self.calls.fetch_add(1, Ordering::Relaxed) / 2 + 1;
+        let update = self.calls.fetch_add(1, Ordering::Relaxed) / self.batches + 1;
         self.stop.store(update == self.stop_at, Ordering::Relaxed);
         let device = model.body.weight.device();
         let x: Tensor<2> = Tensor::from_data(TensorData::new(batch, [8, 4]), &device);
@@ -55,7 +56,7 @@ impl Objective for Regression {
     }
 }
 
-fn config() -> TrainConfig {
+fn config(mixing: Mixing) -> TrainConfig {
     TrainConfig {
         steps: 10,
         seed: 3,
@@ -71,8 +72,9 @@ fn config() -> TrainConfig {
         }],
         clip_norm: Some(1.0),
         sources: ["pages", "pairs"].map(|name| SourceSpec { name: name.into(), weight: 0.5 }).into(),
-        // Neither divides the update at which the run is stopped.
+        mixing,
         microbatches: 1,
+        // Neither divides the update at which the run is stopped.
         log_every: 3,
         checkpoint_every: 4,
         keep_last: 1,
@@ -88,15 +90,16 @@ fn streams() -> Vec<BoxStream<Vec<f32>>> {
 }
 
 /// One session of the run in `folder`; the model starts from `weights` with new parameter ids, as in a new process.
-fn session(folder: &Path, weights: &Path, stop_at: u64) -> Outcome<Net> {
+fn session(folder: &Path, weights: &Path, mixing: Mixing, stop_at: u64) -> Outcome<Net> {
     let run = RunDir::create(folder, Existing::Resume).unwrap();
-    let objective = Regression { stop_at, calls: AtomicU64::new(0), stop: AtomicBool::new(false) };
+    let batches = if mixing == Mixing::Accumulate { 2 } else { 1 };
+    let objective = Regression { batches, stop_at, calls: AtomicU64::new(0), stop: AtomicBool::new(false) };
     let model = load_module(net(), weights).unwrap();
     let mut sink = JsonlSink::new(run.join("metrics.jsonl"));
     let checkpoints = run.checkpoints("test");
     let trainer = Trainer {
         stage: "test".into(),
-        config: config(),
+        config: config(mixing),
         checkpoints,
         progress: Progress::Hidden,
         threads: 1,
@@ -115,19 +118,21 @@ fn tensors(folder: &Path, file: &str) -> Vec<u8> {
 
 #[test]
 fn stopping_and_resuming_changes_no_bit() {
-    let root = tempfile::tempdir().unwrap();
-    let (weights, whole, broken) =
-        (root.path().join("initial.safetensors"), root.path().join("whole"), root.path().join("broken"));
-    save_module(&net(), &weights).unwrap();
+    for mixing in [Mixing::Accumulate, Mixing::RoundRobin] {
+        let root = tempfile::tempdir().unwrap();
+        let (weights, whole, broken) =
+            (root.path().join("initial.safetensors"), root.path().join("whole"), root.path().join("broken"));
+        save_module(&net(), &weights).unwrap();
 
-    assert!(session(&whole, &weights, 0).finished);
-    let first = session(&broken, &weights, 5);
-    assert!(!first.finished && first.step == 5);
-    assert!(session(&broken, &weights, 0).finished);
+        assert!(session(&whole, &weights, mixing, 0).finished);
+        let first = session(&broken, &weights, mixing, 5);
+        assert!(!first.finished && first.step == 5);
+        assert!(session(&broken, &weights, mixing, 0).finished);
 
-    for file in ["model.safetensors", "optimizer.safetensors"] {
-        assert_eq!(tensors(&whole, file), tensors(&broken, file), "{file} differs");
+        for file in ["model.safetensors", "optimizer.safetensors"] {
+            assert_eq!(tensors(&whole, file), tensors(&broken, file), "{file} differs, {mixing:?}");
+        }
+        assert_eq!(records(&whole), records(&broken));
+        assert_eq!(records(&whole).iter().map(|record| record.step).collect::<Vec<_>>(), [3, 6, 9, 10]);
     }
-    assert_eq!(records(&whole), records(&broken));
-    assert_eq!(records(&whole).iter().map(|record| record.step).collect::<Vec<_>>(), [3, 6, 9, 10]);
 }

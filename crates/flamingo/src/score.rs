@@ -1,6 +1,6 @@
 //! How likely a model finds a prompt, token by token.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use flamingo_core::MediaLayout;
 use flamingo_lm::NoHook;
 use serde::Serialize;
@@ -56,8 +56,7 @@ impl Network {
     fn log_probs(&self, encoded: &Encoded) -> Result<Vec<f64>, FlamingoError> {
         let device = self.device();
         let len = encoded.ids.len();
-        let values: Vec<i32> = encoded.ids.iter().map(|id| *id as i32).collect();
-        let ids = Tensor::<2, Int>::from_data(TensorData::new(values, [1, len]), &device);
+        let ids = self.tokens(encoded.ids.iter().copied(), [1, len]);
         let hidden = match self {
             Self::Language(lm) => lm.hidden(ids.clone(), &NoHook),
             Self::Flamingo { model, .. } if encoded.media.is_empty() => {

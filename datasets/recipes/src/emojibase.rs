@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::npm::Package;
+use crate::package::{Package, Registry};
 
 /// Emojibase.
 pub const PACKAGE: Package = Package {
+    registry: Registry::Npm,
     name: "emojibase-data",
     version: "17.0.0",
     sha256: "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
@@ -44,6 +45,39 @@ pub fn concepts() -> anyhow::Result<BTreeMap<String, Concept>> {
     let files = PACKAGE.files(&["en/data.json", "en/messages.json", "meta/groups.json"])?;
     let file = |name: &str| files.get(name).with_context(|| format!("{} has no {name}", PACKAGE.name));
     parse(file("en/data.json")?, file("en/messages.json")?, file("meta/groups.json")?)
+}
+
+/// The skin tones of concepts by their own normalised code: the normalised code of the concept, and the full English name
+/// in lower case.
+///
+/// # Errors
+///
+/// As [`concepts`].
+pub fn skin_tones() -> anyhow::Result<BTreeMap<String, (String, String)>> {
+    let files = PACKAGE.files(&["en/data.json"])?;
+    parse_skin_tones(
+        files.get("en/data.json").with_context(|| format!("{} has no en/data.json", PACKAGE.name))?,
+    )
+}
+
+fn parse_skin_tones(data: &[u8]) -> anyhow::Result<BTreeMap<String, (String, String)>> {
+    #[derive(Deserialize)]
+    struct Entry {
+        hexcode: String,
+        #[serde(default)]
+        skins: Vec<Skin>,
+    }
+    #[derive(Deserialize)]
+    struct Skin {
+        label: String,
+        hexcode: String,
+    }
+    let entries: Vec<Entry> = serde_json::from_slice(data).context("en/data.json")?;
+    let tones = entries.iter().flat_map(|entry| {
+        let name = |skin: &Skin| (normalise(&entry.hexcode), skin.label.to_lowercase());
+        entry.skins.iter().map(move |skin| (normalise(&skin.hexcode), name(skin)))
+    });
+    Ok(tones.collect())
 }
 
 /// Lower case, and without the variation selector that packages put in or leave out.
@@ -123,6 +157,15 @@ mod tests {
         let cow = &concepts["1f42e"];
         assert_eq!((concepts.len(), cow.name.as_str(), cow.keywords[0].as_str()), (1, "cow face", "moo"));
         assert_eq!((cow.group.as_str(), cow.subgroup.as_str()), ("animals", "mammals"));
+    }
+
+    #[test]
+    fn skin_tones_belong_to_their_concept() {
+        let data = br#"[{"label":"Waving Hand","hexcode":"1F44B","emoji":"x","group":1,"subgroup":1,
+            "skins":[{"label":"Waving Hand: Dark","hexcode":"1F44B-1F3FF"}]}, {"label":"x","hexcode":"1F4A9"}]"#;
+        let tones = parse_skin_tones(data).unwrap();
+        assert_eq!(tones["1f44b-1f3ff"], ("1f44b".to_owned(), "waving hand: dark".to_owned()));
+        assert_eq!(tones.len(), 1);
     }
 
     #[test]

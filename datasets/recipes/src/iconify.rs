@@ -6,10 +6,11 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::emojibase::normalise;
-use crate::npm::Package;
+use crate::package::{Package, Registry};
 
 /// Google's Noto emoji.
 pub const NOTO: Package = Package {
+    registry: Registry::Npm,
     name: "@iconify-json/noto",
     version: "1.2.9",
     sha256: "3e918d88fc945c0bb3d468dbace6f88caef67f01c9f0e7bcae0915a042e8f1ad",
@@ -18,6 +19,7 @@ pub const NOTO: Package = Package {
 
 /// Microsoft's Fluent emoji in the flat style.
 pub const FLUENT_FLAT: Package = Package {
+    registry: Registry::Npm,
     name: "@iconify-json/fluent-emoji-flat",
     version: "1.2.6",
     sha256: "7d064769dee690815f823bc5bcc511d957198caf9f5edd8dd9c1aa48a6aeb175",

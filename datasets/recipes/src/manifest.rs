@@ -7,20 +7,27 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::npm::{PackageRecord, hex};
+use crate::package::{PackageRecord, hex};
 use crate::shard;
 
 /// `manifest.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Manifest {
     /// Where the data comes from.
     pub packages: Vec<PackageRecord>,
+    /// The recipe's version; 0 for bundled datasets.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub recipe: u32,
     /// Records by split.
     pub splits: BTreeMap<String, usize>,
     /// Records by style.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub styles: BTreeMap<String, usize>,
     /// Records by group.
     pub groups: BTreeMap<String, usize>,
+    /// What was left out, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, usize>,
     /// The shards, in the order in which they are read.
     pub shards: Vec<Shard>,
 }
@@ -36,6 +43,10 @@ pub struct Shard {
     pub bytes: usize,
     /// Its SHA-256.
     pub sha256: String,
+}
+
+fn is_zero(recipe: &u32) -> bool {
+    *recipe == 0
 }
 
 /// The manifest's name in a dataset's folder.
@@ -85,14 +96,19 @@ impl Manifest {
         let list = |counts: &BTreeMap<String, usize>| {
             counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
         };
+        let counts = [
+            ("styles", &self.styles),
+            ("splits", &self.splits),
+            ("groups", &self.groups),
+            ("left out", &self.dropped),
+        ];
+        let mut lines: Vec<String> = counts
+            .into_iter()
+            .filter(|(_, counts)| !counts.is_empty())
+            .map(|(what, counts)| format!("{what}: {}", list(counts)))
+            .collect();
         let bytes: usize = self.shards.iter().map(|shard| shard.bytes).sum();
-        format!(
-            "styles: {}\nsplits: {}\ngroups: {}\n{} shards, {:.2} MB",
-            list(&self.styles),
-            list(&self.splits),
-            list(&self.groups),
-            self.shards.len(),
-            bytes as f64 / 1e6
-        )
+        lines.push(format!("{} shards, {:.2} MB", self.shards.len(), bytes as f64 / 1e6));
+        lines.join("\n")
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::ensure;
 
 use crate::emojibase::normalise;
-use crate::npm::Package;
+use crate::package::{Package, Registry};
 
 /// OpenMoji.
 pub const PACKAGE: Package = Package {
+    registry: Registry::Npm,
     name: "openmoji",
     version: "17.0.0",
     sha256: "55ee7d13485dec86e9f38c1f3a645a13382d33ff97c0cd845ee824b0aef45e68",

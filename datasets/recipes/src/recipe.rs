@@ -1,83 +1,153 @@
-//! The datasets themselves: which styles, which concepts, which files.
+//! All datasets by name, and what can be done with each.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::ensure;
 use clap::ValueEnum;
-use rayon::prelude::*;
 
-use crate::emojibase::{self, Concept};
-use crate::iconify;
-use crate::manifest::{FILE, Manifest, Shard};
-use crate::npm::{Package, hex};
-use crate::openmoji;
-use crate::raster;
-use crate::shard::{Record, pack};
-use crate::split::{Split, held_out, split_of};
+use crate::corpus::{self, Corpus};
+use crate::manifest::Manifest;
+use crate::package::{Archive, Package, PackageRecord, Versions};
+use crate::{cache, clipart, easy_vqa, emoji, emoji_video, gimp_help, photos, raster, stamps};
 
-/// A bundled dataset.
+/// A dataset that has a recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Dataset {
-    /// Noto and Fluent flat.
+    /// Emoji in two styles, bundled.
     Emoji,
-    /// OpenMoji, apart because of its licence.
+    /// Emoji in a third style, bundled.
     Openmoji,
+    /// Captioned stamps of a drawing program.
+    Stamps,
+    /// Questions about simple shapes.
+    EasyVqa,
+    /// Animated emoji.
+    EmojiVideo,
+    /// Photographs with titles, for evaluation only.
+    Photos,
+    /// Drawings with titles and keywords.
+    Clipart,
+    /// The manual of GIMP, as interleaved pages.
+    GimpHelp,
 }
 
-/// The two styles of [`Dataset::Emoji`].
-const STYLES: [&str; 2] = ["noto", "fluent-flat"];
+/// How a dataset that is not bundled is made.
+pub struct Recipe {
+    /// Counted up when the recipe makes something else of the same packages.
+    pub version: u32,
+    /// What it is made from.
+    pub packages: &'static [Package],
+    /// Makes it of the packages' files, in the order of `packages`.
+    pub build: fn(&[Archive]) -> anyhow::Result<Corpus>,
+}
+
+enum Kind {
+    Bundled(emoji::Set),
+    Prepared(&'static Recipe),
+}
+
+/// What [`prepare`] is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// The folder that holds the datasets' folders; `None` for `datasets` (bundled) and the cache (others).
+    pub out: Option<PathBuf>,
+    /// Takes a package's version that the recipe was not written for.
+    pub accept_version: bool,
+    /// Side of the pictures of the emoji sets, instead of the bundled 64 pixels; these go to the cache too.
+    pub side: Option<u32>,
+}
 
 impl Dataset {
-    /// Its folder's name.
-    pub fn folder(self) -> &'static str {
+    /// Its name, which is its folder's too.
+    pub fn name(self) -> &'static str {
         match self {
             Dataset::Emoji => "emoji",
             Dataset::Openmoji => "openmoji",
+            Dataset::Stamps => "stamps",
+            Dataset::EasyVqa => "easy-vqa",
+            Dataset::EmojiVideo => "emoji-video",
+            Dataset::Photos => "photos",
+            Dataset::Clipart => "clipart",
+            Dataset::GimpHelp => "gimp-help",
         }
     }
 
-    fn packages(self) -> Vec<Package> {
-        match self {
-            Dataset::Emoji => vec![iconify::NOTO, iconify::FLUENT_FLAT, emojibase::PACKAGE],
-            Dataset::Openmoji => vec![openmoji::PACKAGE, emojibase::PACKAGE],
+    /// The packages that it is made from.
+    pub fn packages(self) -> Vec<Package> {
+        match self.kind() {
+            Kind::Bundled(set) => set.packages(),
+            Kind::Prepared(recipe) => recipe.packages.to_vec(),
         }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Dataset::Emoji => Kind::Bundled(emoji::Set::Emoji),
+            Dataset::Openmoji => Kind::Bundled(emoji::Set::Openmoji),
+            Dataset::Stamps => Kind::Prepared(&stamps::RECIPE),
+            Dataset::EasyVqa => Kind::Prepared(&easy_vqa::RECIPE),
+            Dataset::EmojiVideo => Kind::Prepared(&emoji_video::RECIPE),
+            Dataset::Photos => Kind::Prepared(&photos::RECIPE),
+            Dataset::Clipart => Kind::Prepared(&clipart::RECIPE),
+            Dataset::GimpHelp => Kind::Prepared(&gimp_help::RECIPE),
+        }
+    }
+
+    /// Where it lies.
+    ///
+    /// # Errors
+    ///
+    /// If that is the cache and nothing says where the cache is.
+    pub fn folder(self, wishes: &Wishes) -> anyhow::Result<PathBuf> {
+        let name = match wishes.side {
+            Some(side) => format!("{}-{side}", self.name()),
+            None => self.name().to_owned(),
+        };
+        let bundled = wishes.side.is_none() && matches!(self.kind(), Kind::Bundled(_));
+        Ok(match &wishes.out {
+            Some(out) => out.join(name),
+            None if bundled => Path::new("datasets").join(name),
+            None => cache::folder("data")?.join(name),
+        })
     }
 }
 
-/// Rebuilds a dataset's shards and manifest in `folder`.
-///
-/// Its concepts are those that both styles of [`Dataset::Emoji`] draw, whichever dataset is built: what is held out
-/// there is held out everywhere.
+/// The files of the dataset's packages, fetched if they are not there.
 ///
 /// # Errors
 ///
-/// If a package cannot be had, a drawing is not valid, or a file cannot be written.
-pub fn prepare(dataset: Dataset, folder: &Path) -> anyhow::Result<Manifest> {
-    let concepts = emojibase::concepts()?;
-    let noto = iconify::drawings(&iconify::NOTO)?;
-    let fluent = iconify::drawings(&iconify::FLUENT_FLAT)?;
-    let shared = shared_concepts(&concepts, &noto, &fluent);
-    let held_out = held_out(&shared.values().copied().collect::<Vec<_>>(), STYLES);
-    let sources = match dataset {
-        Dataset::Emoji => vec![(STYLES[0], noto), (STYLES[1], fluent)],
-        Dataset::Openmoji => vec![("openmoji", openmoji::drawings()?)],
-    };
-    let mut shards = Vec::new();
-    for (style, drawings) in &sources {
-        let drawn: Vec<(&Concept, &String)> =
-            shared.iter().filter_map(|(code, concept)| Some((*concept, drawings.get(*code)?))).collect();
-        let records = drawn
-            .par_iter()
-            .map(|(concept, svg)| {
-                let png = raster::png(svg).with_context(|| format!("{style}: {}", concept.name))?;
-                Ok(Record::new(concept, style, split_of(&held_out, &concept.code, style), png))
-            })
-            .collect::<anyhow::Result<Vec<Record>>>()?;
-        shards.push((format!("{style}-000000.tar.gz"), without_twins(records)));
+/// As [`Package::fetch`].
+pub fn fetch(dataset: Dataset, accept_version: bool) -> anyhow::Result<Vec<Archive>> {
+    let versions = if accept_version { Versions::Any } else { Versions::Pinned };
+    dataset.packages().iter().map(|package| package.fetch(versions)).collect()
+}
+
+/// Makes a dataset, unless it is there already; the second value says so.
+///
+/// # Errors
+///
+/// If a package cannot be had, is not what it should be, or a file cannot be written.
+pub fn prepare(dataset: Dataset, wishes: &Wishes) -> anyhow::Result<(Manifest, bool)> {
+    let folder = dataset.folder(wishes)?;
+    let archives = fetch(dataset, wishes.accept_version)?;
+    match dataset.kind() {
+        Kind::Bundled(set) => {
+            let side = wishes.side.unwrap_or(raster::SIDE);
+            ensure!((16..=1024).contains(&side), "--side {side}: expected 16 to 1024 pixels");
+            Ok((emoji::prepare(set, side, &folder)?, false))
+        }
+        Kind::Prepared(recipe) => {
+            ensure!(wishes.side.is_none(), "--side is for the emoji sets only");
+            let packages: Vec<PackageRecord> =
+                archives.iter().map(|archive| archive.record.clone()).collect();
+            if let Some(manifest) = corpus::ready(&folder, recipe.version, &packages) {
+                return Ok((manifest, true));
+            }
+            let mut corpus = (recipe.build)(&archives)?;
+            (corpus.recipe, corpus.packages) = (recipe.version, packages);
+            Ok((corpus.write(&folder)?, false))
+        }
     }
-    write(dataset, folder, &shards)
 }
 
 /// Checks the dataset in `folder` against its manifest.
@@ -91,75 +161,26 @@ pub fn verify(folder: &Path) -> anyhow::Result<Manifest> {
     Ok(manifest)
 }
 
-/// Drops training pictures that are, to the pixel, also a held-out picture under another name.
-fn without_twins(records: Vec<Record>) -> Vec<Record> {
-    let held_out: BTreeSet<Vec<u8>> = records
-        .iter()
-        .filter(|record| record.meta.split != Split::Train)
-        .map(|record| record.png.clone())
-        .collect();
-    let keep = |record: &Record| record.meta.split != Split::Train || !held_out.contains(&record.png);
-    records.into_iter().filter(keep).collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Concepts that both draw, each name once, by normalised code.
-fn shared_concepts<'a>(
-    concepts: &'a BTreeMap<String, Concept>,
-    first: &BTreeMap<String, String>,
-    second: &BTreeMap<String, String>,
-) -> BTreeMap<&'a String, &'a Concept> {
-    let mut names = BTreeSet::new();
-    concepts
-        .iter()
-        .filter(|(code, concept)| {
-            first.contains_key(*code) && second.contains_key(*code) && names.insert(&concept.name)
-        })
-        .collect()
-}
-
-fn write(dataset: Dataset, folder: &Path, shards: &[(String, Vec<Record>)]) -> anyhow::Result<Manifest> {
-    let count = |key: &dyn Fn(&Record) -> String| {
-        let mut counts = BTreeMap::new();
-        for record in shards.iter().flat_map(|(_, records)| records) {
-            *counts.entry(key(record)).or_insert(0) += 1;
+    #[test]
+    fn names_are_those_of_the_command_line_and_packages_are_pinned() {
+        for dataset in Dataset::value_variants() {
+            assert_eq!(dataset.to_possible_value().unwrap().get_name(), dataset.name());
+            for package in dataset.packages() {
+                assert_eq!(package.sha256.len(), 64, "{}", package.name);
+                assert!(!package.version.is_empty() && !package.licence.is_empty());
+            }
         }
-        counts
-    };
-    let split_name = |record: &Record| {
-        serde_json::to_value(record.meta.split)
-            .ok()
-            .and_then(|name| Some(name.as_str()?.to_owned()))
-            .unwrap_or_default()
-    };
-    let mut manifest = Manifest {
-        packages: dataset.packages().iter().map(Package::record).collect(),
-        splits: count(&split_name),
-        styles: count(&|record| record.meta.style.to_owned()),
-        groups: count(&|record| record.meta.group.clone()),
-        shards: Vec::new(),
-    };
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    for (file, records) in shards {
-        let bytes = pack(records)?;
-        write_atomic(&folder.join(file), &bytes)?;
-        manifest.shards.push(Shard {
-            file: file.clone(),
-            records: records.len(),
-            bytes: bytes.len(),
-            sha256: hex(&bytes),
-        });
     }
-    let mut json = serde_json::to_vec_pretty(&manifest)?;
-    json.push(b'\n');
-    write_atomic(&folder.join(FILE), &json)?;
-    Ok(manifest)
-}
 
-/// Whole or not at all: to a temporary file beside it, then renamed.
-fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".partial");
-    fs::write(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .with_context(|| format!("cannot write {}", path.display()))
+    #[test]
+    fn bundled_sets_stay_where_they_are_and_larger_ones_do_not_replace_them() {
+        let at = |side| Wishes { out: Some("x".into()), side, ..Wishes::default() };
+        assert_eq!(Dataset::Emoji.folder(&Wishes::default()).unwrap(), Path::new("datasets/emoji"));
+        assert_eq!(Dataset::Emoji.folder(&at(Some(224))).unwrap(), Path::new("x/emoji-224"));
+        assert_eq!(Dataset::Stamps.folder(&at(None)).unwrap(), Path::new("x/stamps"));
+    }
 }

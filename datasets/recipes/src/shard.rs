@@ -1,7 +1,7 @@
 //! WebDataset shards: tar archives of `KEY.png` and `KEY.json`, compressed, the same bytes every time.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{Read, Write};
 
 use anyhow::Context;
 use flate2::read::GzDecoder;
@@ -74,24 +74,31 @@ pub fn pack(records: &[Record]) -> anyhow::Result<Vec<u8>> {
     for record in records {
         let json = serde_json::to_vec(&record.meta)?;
         for (extension, bytes) in [("png", &record.png), ("json", &json)] {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o644);
-            header.set_mtime(0);
-            tar.append_data(&mut header, format!("{}.{extension}", record.key), bytes.as_slice())?;
+            append(&mut tar, &format!("{}.{extension}", record.key), bytes)?;
         }
     }
     Ok(tar.into_inner()?.finish()?)
 }
 
-/// How many records a shard holds.
+/// Adds a file of which nothing depends on time, user or machine.
+pub(crate) fn append(tar: &mut tar::Builder<impl Write>, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    Ok(tar.append_data(&mut header, path, bytes)?)
+}
+
+/// How many records a shard holds, compressed or not.
 ///
 /// # Errors
 ///
 /// If it is no whole shard.
 pub fn count(shard: &[u8]) -> anyhow::Result<usize> {
+    let gzipped = shard.starts_with(&[0x1f, 0x8b]);
+    let stream: Box<dyn Read> = if gzipped { Box::new(GzDecoder::new(shard)) } else { Box::new(shard) };
     let mut keys = BTreeSet::new();
-    for entry in tar::Archive::new(GzDecoder::new(shard)).entries()? {
+    for entry in tar::Archive::new(stream).entries()? {
         let mut entry = entry?;
         let path = entry.path()?.to_string_lossy().into_owned();
         let key = path.split('.').next().context("a file without a name")?.to_owned();

@@ -46,7 +46,7 @@ pub const SMOLLM2: Weights =
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 20] = [
+pub const SCRIPTS: [Script; 21] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
@@ -54,6 +54,7 @@ pub const SCRIPTS: [Script; 20] = [
     script("video", &MAIN),
     script("open_flamingo_parts", &MAIN),
     script("open_flamingo_models", &MAIN),
+    script("training_step", &MAIN),
     script("idefics", &LATER),
     script("transformer_xl", &MAIN),
     script("training", &MAIN),

@@ -29,6 +29,8 @@ impl Names {
             paths.insert(file.path.clone());
         }
         let verbs = paths.iter().filter_map(|path| path.strip_prefix(VERBS_FOLDER)?.strip_suffix(".rs"));
+        // A verb with verbs of its own is a folder.
+        let verbs = verbs.map(|verb| verb.strip_suffix("/mod").unwrap_or(verb));
         let verbs = verbs.filter(|verb| *verb != "mod").map(str::to_owned).collect();
         Names { paths, verbs, xtask }
     }
@@ -154,6 +156,7 @@ mod tests {
             "README.md",
             "crates/flamingo/src/lib.rs",
             "docs/a.md",
+            "crates/flamingo-cli/src/verbs/data/mod.rs",
             "crates/flamingo-cli/src/verbs/train.rs",
         ];
         let file = |path: &str| File { path: path.to_owned(), bytes: 0, text: None };
@@ -164,7 +167,7 @@ mod tests {
     #[test]
     fn names_that_exist_pass() {
         let text = "See [the readme](../README.md#top), `README.md`, `crates/flamingo/`, [x](https://a.org/b).\n\
-            `cargo xtask train --name x`, `cargo xtask data prepare emoji`, `cargo xtask VERB`, `flamingo train …`.\n\
+            `cargo xtask train --name x`, `cargo xtask data prepare emoji`, `cargo xtask VERB`, `flamingo train …`, `flamingo data x`.\n\
             ```sh\n$ flamingo train --seed 1\ncargo xtask test -p flamingo\n```\n\
             Features `burn/flex`, runs `runs/first-light/report.html`, crate `flamingo`, glob `crates/*/src`.\n";
         assert_eq!(lines_of(text), [0usize; 0]);

@@ -1,4 +1,4 @@
-//! `cargo xtask data prepare|verify|fetch NAME`: builds the data recipes and runs one.
+//! `cargo xtask data fetch|prepare|verify|inspect NAME`: builds the data recipes and runs one.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -17,12 +17,14 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Rebuild a dataset's shards and manifest from the packages that publish the pictures
+    /// Make a dataset's shards and manifest from the packages that publish it, unless they are there; print its folder
     Prepare(Target<Dataset>),
     /// Check a dataset's shards against its manifest
     Verify(Target<Dataset>),
-    /// Fetch small published weights into your cache folder, check them, and print the file's path
-    Fetch(Target<Weights>),
+    /// Print a dataset's counts and histograms, and write a page that shows it
+    Inspect(Target<Dataset>),
+    /// Fetch a dataset's packages or small published weights into your cache folder, check them, and print the paths
+    Fetch(Target<Fetched>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,19 +41,34 @@ struct Target<T: ValueEnum + Send + Sync + 'static> {
 enum Dataset {
     Emoji,
     Openmoji,
+    Stamps,
+    EasyVqa,
+    EmojiVideo,
+    Photos,
+    Clipart,
+    GimpHelp,
 }
 
-/// The weights that can be fetched.
+/// What can be fetched: weights, and the packages of datasets.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Weights {
+enum Fetched {
     Smollm2,
     EfficientnetLite2,
+    Emoji,
+    Openmoji,
+    Stamps,
+    EasyVqa,
+    EmojiVideo,
+    Photos,
+    Clipart,
+    GimpHelp,
 }
 
 pub fn run(Args { action }: Args) -> anyhow::Result<ExitCode> {
     match action {
         Action::Prepare(target) => recipes("prepare", target),
         Action::Verify(target) => recipes("verify", target),
+        Action::Inspect(target) => recipes("inspect", target),
         Action::Fetch(target) => recipes("fetch", target),
     }
 }

@@ -6,6 +6,7 @@ pub mod caption;
 pub mod chat;
 pub mod classify;
 pub mod convert;
+pub mod data;
 mod decoding;
 mod device;
 pub mod doctor;

@@ -2,6 +2,8 @@
 
 mod ask;
 mod chat;
+mod data_interleave;
+mod data_stream;
 mod doctor;
 mod tiny;
 

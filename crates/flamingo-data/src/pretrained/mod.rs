@@ -130,6 +130,22 @@ impl PretrainedTokenizer {
         Ok(OpenFlamingoTokens { eoc, image, pad })
     }
 
+    /// The token that ends a text.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TokenizerFile`] if there is none.
+    pub(crate) fn require_eos(&self) -> Result<u32, DataError> {
+        self.eos().ok_or_else(|| {
+            self.failed("has no EOS; name it as `eos_token` in a tokenizer_config.json beside it".to_owned())
+        })
+    }
+
+    /// From now on, text that spells a special token is text.
+    pub(crate) fn read_special_as_text(&mut self) {
+        self.inner.set_encode_special_tokens(true);
+    }
+
     /// The ids of a text, with BOS in front if this tokenizer puts it there.
     ///
     /// # Errors

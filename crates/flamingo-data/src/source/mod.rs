@@ -7,8 +7,24 @@
 //! Record numbers within a shard count everything that the iterator gives, bad records too: a place in a source is a
 //! shard and such a number, and does not depend on threads.
 
+mod assignment;
+pub mod documents;
+mod files;
+pub mod html;
+pub mod mmc4;
+pub mod obelics;
+mod page;
+pub mod pairs;
+mod rows;
+pub mod table;
+
+#[cfg(test)]
+mod testing;
+
 use std::fmt::{self, Debug};
 
+use flamingo_core::overlay_value;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -18,7 +34,15 @@ use crate::sample::Sample;
 use crate::store::{Location, Store};
 
 /// All formats.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[
+    documents::FORMAT,
+    html::FORMAT,
+    mmc4::FORMAT,
+    obelics::FORMAT,
+    pairs::FORMAT,
+    table::IMAGES,
+    table::CLIPS,
+];
 
 /// A way in which samples lie on disk.
 pub struct Format {
@@ -27,8 +51,11 @@ pub struct Format {
     /// What it reads, in one line, for help texts.
     pub summary: &'static str,
     /// Finds a source's shards and checks its options.
-    pub open: fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>,
+    pub open: OpenSource,
 }
+
+/// Opens a source of one format.
+pub type OpenSource = fn(&SourceSpec, &Store) -> Result<Box<dyn Source>, DataError>;
 
 /// A source in a configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,14 +141,19 @@ impl SourceSpec {
         (format.open)(self, store)
     }
 
-    /// The options as the type that the format wants (`#[serde(default, deny_unknown_fields)]`).
+    /// The options, laid over the defaults of the format.
     ///
     /// # Errors
     ///
-    /// [`DataError::SourceOptions`] on an unknown key or a value of the wrong type.
-    pub fn options<T: for<'a> Deserialize<'a>>(&self) -> Result<T, DataError> {
-        serde_json::from_value(Value::Object(self.options.clone())).map_err(|error| {
-            DataError::SourceOptions { source_name: self.name.clone(), what: error.to_string() }
-        })
+    /// [`DataError::Options`] on a key that the defaults lack, which names the nearest one, and on a value of the wrong
+    /// type.
+    pub fn options<T: Default + Serialize + DeserializeOwned>(&self) -> Result<T, DataError> {
+        let origin = format!("source {:?}, options", self.name);
+        Ok(overlay_value(&T::default(), Value::Object(self.options.clone()), origin)?)
+    }
+
+    /// An error about the options, which says `what` is wrong with them.
+    pub(crate) fn bad_option(&self, what: impl Into<String>) -> DataError {
+        DataError::SourceOptions { source_name: self.name.clone(), what: what.into() }
     }
 }

@@ -9,7 +9,7 @@ use burn::tensor::{TensorData, Tolerance};
 
 use super::*;
 use crate::config::tests::config;
-use crate::config::{AdamWSpec, GroupSpec};
+use crate::config::{AdamWSpec, GroupSpec, Mixing};
 use crate::metrics::MemorySink;
 use crate::run_dir::{Existing, RunDir};
 use crate::stream::Indexed;
@@ -75,6 +75,15 @@ impl Objective for Regression<'_> {
         let part =
             |index: usize| batch[2 * (index * rows / parts)..2 * ((index + 1) * rows / parts)].to_vec();
         (0..parts).map(part).map(|part| (part.clone(), part.len() as f64 / batch.len() as f64)).collect()
+    }
+
+    fn describe(&self, batch: &Vec<f32>) -> BTreeMap<String, TensorData> {
+        BTreeMap::from([("x".to_owned(), TensorData::new(batch.clone(), [batch.len()]))])
+    }
+
+    fn diagnose(&self, model: &Net, source: usize, batch: &Vec<f32>) -> Option<String> {
+        assert!(model.loss(batch).into_scalar::<f32>().is_finite(), "the poison is behind the model");
+        Some(format!("the poison of {source}"))
     }
 
     fn probes(&self, model: &Net) -> Vec<(String, f64)> {
@@ -186,6 +195,40 @@ fn an_update_is_burns_adamw_on_the_weighted_sum_of_losses() {
 }
 
 #[test]
+fn in_turn_each_update_is_one_sources() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        mixing: Mixing::RoundRobin,
+        clip_norm: None,
+        groups: Vec::new(),
+        steps: 5,
+        log_every: 1,
+        ..config()
+    };
+    let mut sink = MemorySink::default();
+    let never = AtomicBool::new(false);
+    let trained = trainer(&folder, config.clone())
+        .fit(&Regression::default(), net(), &mut streams(), &mut sink, &never)
+        .unwrap()
+        .model;
+    let seen: Vec<Vec<&String>> = sink.records.iter().map(|record| record.losses.keys().collect()).collect();
+    assert_eq!(seen, [["left"], ["right"], ["left"], ["right"], ["left"]]);
+
+    let mut optimizer = PathAdamW::default();
+    let mut model = net();
+    for (step, (source, index, weight)) in
+        [(0, 0, 1.0), (1, 0, 0.5), (0, 1, 1.0), (1, 1, 0.5), (0, 2, 1.0)].into_iter().enumerate()
+    {
+        let loss = model.loss(&batch(source, index)).mul_scalar(weight);
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(&config, config.schedule.at(step as u64, 5), model, grads);
+    }
+    let tolerance = Tolerance::<f32>::absolute(1e-6);
+    trained.body.weight.to_data().assert_approx_eq(&model.body.weight.to_data(), tolerance);
+    trained.head.weight.to_data().assert_approx_eq(&model.head.weight.to_data(), tolerance);
+}
+
+#[test]
 fn groups_scale_learning_rate_and_decay() {
     let folder = tempfile::tempdir().unwrap();
     let still = GroupSpec {
@@ -240,6 +283,14 @@ fn divergence_names_source_and_step_and_overwrites_nothing() {
     let objective = Regression { poison_at: Some(6), ..Regression::default() };
     let error = fit(&folder, config(), &objective, net()).unwrap_err().to_string();
     assert!(error.contains("step 6") && error.contains("\"right\""), "{error}");
+    assert!(
+        error.contains("that of the poison of 1") && error.contains("3 of 3 parameters: body.weight"),
+        "{error}"
+    );
+    let kept = folder.path().join("checkpoints/stage/diverged-000006-right.safetensors");
+    assert!(error.contains(kept.to_str().unwrap()), "{error}");
+    let x: Vec<f32> = crate::files::read_tensors(&kept).unwrap()["x"].clone().try_to_vec().unwrap();
+    assert_eq!(x, batch(1, 5), "the batch of the sixth update");
     let checkpoint = Checkpoint::latest(&folder.path().join("checkpoints/stage")).unwrap().unwrap();
     assert_eq!(checkpoint.state().step, 4);
     checkpoint.load_into(net()).unwrap();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor, TensorData};
 use serde::Serialize;
 
 use super::Engine;
@@ -134,11 +133,8 @@ fn log_probs(network: &Network, state: &State, tails: &[&[u32]]) -> Vec<Vec<f64>
 /// Log-probability of each token but the first; shorter rows are filled up behind, where nothing of theirs looks.
 fn behind_the_first(network: &Network, state: &State, tails: &[&[u32]]) -> Vec<Vec<f64>> {
     let len = tails.iter().map(|tail| tail.len()).max().unwrap_or(0);
-    let values: Vec<i32> = tails
-        .iter()
-        .flat_map(|tail| tail.iter().map(|id| *id as i32).chain(std::iter::repeat(0)).take(len))
-        .collect();
-    let ids = Tensor::<2, Int>::from_data(TensorData::new(values, [tails.len(), len]), &network.device());
+    let padded = tails.iter().flat_map(|tail| tail.iter().copied().chain(std::iter::repeat(0)).take(len));
+    let ids = network.tokens(padded, [tails.len(), len]);
     let mut cache = state.cache().select(&vec![0; tails.len()]);
     let images: &[Arc<Image>] = state.images();
     let sight = Sight::of_rows(network, &vec![images; tails.len()], len);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
 use flamingo_lm::DecoderCache;
 
 use super::eyes::Image;
@@ -55,9 +54,7 @@ impl Reader for Rows<'_> {
             let visible: Vec<&[Arc<Image>]> = self.images.iter().map(AsRef::as_ref).collect();
             Sight::of_rows(network, &visible, 1)
         });
-        let values: Vec<i32> = tokens.iter().map(|id| *id as i32).collect();
-        let ids = TensorData::new(values, [tokens.len(), 1]);
-        let ids = Tensor::<2, Int>::from_data(ids, &network.device());
+        let ids = network.tokens(tokens.iter().copied(), [tokens.len(), 1]);
         let hidden = network.lm().extend(ids, &mut self.cache, sight);
         Ok(scores(network, hidden))
     }

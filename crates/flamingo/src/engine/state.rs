@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use flamingo_lm::DecoderCache;
 
 use super::eyes::Image;
@@ -101,9 +101,8 @@ impl State {
         for from in (self.len()..ids.len()).step_by(PIECE) {
             let piece = from..(from + PIECE).min(ids.len());
             let (ids, phi) = (&ids[piece.clone()], &media_index[piece]);
-            let values: Vec<i32> = ids.iter().map(|id| *id as i32).collect();
-            let len = values.len();
-            let tensor = Tensor::<2, Int>::from_data(TensorData::new(values, [1, len]), &network.device());
+            let len = ids.len();
+            let tensor = network.tokens(ids.iter().copied(), [1, len]);
             let hidden = lm.extend(tensor, &mut self.cache, &Sight::of_text(network, phi, &self.images));
             self.hidden = Some(hidden.narrow(1, len - 1, 1));
             self.ids.extend(ids);

@@ -16,6 +16,8 @@ use crate::model::Flamingo;
 /// The weights' file in every finished run and model folder.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "model.json";
+/// What every run writes from its first records on.
+const METRICS: &str = "metrics.jsonl";
 /// The tokenizer's file in every run and model folder.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 
@@ -30,7 +32,7 @@ impl FlamingoConfig {
         if folder.join(CONFIG).is_file() {
             return read_json(&folder.join(CONFIG));
         }
-        let message = match (folder.is_dir(), folder.join("config.json").is_file()) {
+        let message = match (folder.is_dir(), folder.join(METRICS).is_file()) {
             (false, _) => "there is no such folder",
             (true, true) => "this run has not finished: go on with it by --resume",
             (true, false) => "this is no model folder: it has no model.json",
@@ -51,9 +53,9 @@ pub struct ModelFolder {
 }
 
 impl ModelFolder {
-    /// Whether `folder` holds a finished model.
+    /// Whether `folder` is a model's or a run's, finished or not.
     pub fn is_at(folder: &Path) -> bool {
-        folder.join(CONFIG).is_file()
+        folder.join(CONFIG).is_file() || folder.join(METRICS).is_file()
     }
 
     /// Loads a model folder or a finished run's folder onto `device`.
@@ -96,4 +98,22 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FlamingoE
 
 fn broken(path: &Path, error: &serde_json::Error) -> FlamingoError {
     FlamingoError::Folder { path: PathBuf::from(path), message: format!("not what it should be: {error}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pretrained::Pretrained;
+
+    #[test]
+    fn an_unfinished_run_is_told_from_no_model() {
+        let run = tempfile::tempdir().unwrap();
+        let open = || {
+            let path = run.path().to_str().unwrap();
+            Pretrained::open(path, &Device::flex()).unwrap_err().to_string()
+        };
+        assert!(!open().contains("--resume"), "{}", open());
+        fs::write(run.path().join(METRICS), "{}\n").unwrap();
+        assert!(open().contains("has not finished") && open().contains("--resume"), "{}", open());
+    }
 }

@@ -5,7 +5,7 @@ pub(crate) mod kind;
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use flamingo_core::PreprocessSpec;
 use flamingo_data::PretrainedTokenizer;
 use flamingo_lm::Decoder;
@@ -81,6 +81,16 @@ impl Network {
                 Err(FlamingoError::Prompt { what })
             }
         }
+    }
+
+    /// Token ids `[B, L]`, row by row, where it computes.
+    ///
+    /// # Panics
+    ///
+    /// If the number of ids is not `B * L`.
+    pub(crate) fn tokens(&self, ids: impl IntoIterator<Item = u32>, shape: [usize; 2]) -> Tensor<2, Int> {
+        let ids: Vec<i32> = ids.into_iter().map(|id| id as i32).collect();
+        Tensor::from_data(TensorData::new(ids, shape), &self.device())
     }
 
     /// Where it computes.

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use flamingo_data::{Augment, PageSpec, SequenceSpec};
-use flamingo_train::{AdamWSpec, GroupSpec, Schedule, SourceSpec, TrainConfig};
+use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig};
 use flamingo_vision::{ContrastiveConfig, TextTowerConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::config::FlamingoConfig;
+use crate::loss::LossSpec;
 
 /// A run of all three stages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ pub struct LanguageStage {
     pub batch: usize,
     /// Length and placement rules.
     pub sequence: SequenceSpec,
+    /// What becomes of the losses of tokens.
+    #[serde(default)]
+    pub loss: LossSpec,
     /// The updates.
     pub train: TrainConfig,
 }
@@ -75,6 +79,9 @@ pub struct FlamingoStage {
     pub pairs_batch: usize,
     /// Length, images and placement rules.
     pub sequence: SequenceSpec,
+    /// What becomes of the losses of tokens.
+    #[serde(default)]
+    pub loss: LossSpec,
     /// How pictures are varied.
     pub augment: Augment,
     /// The updates; its sources are `pages` and `pairs`.
@@ -148,6 +155,7 @@ impl RunConfig {
             language: LanguageStage {
                 batch: 32,
                 sequence: sequence(),
+                loss: LossSpec::default(),
                 train: TrainConfig {
                     steps: 800,
                     schedule: Schedule::Linear { peak: 3e-3, warmup: 50, end_factor: 0.0 },
@@ -160,6 +168,7 @@ impl RunConfig {
                 pages_batch: 4,
                 pairs_batch: 64,
                 sequence: sequence(),
+                loss: LossSpec::default(),
                 augment: Augment::light(),
                 train: TrainConfig {
                     steps: 1900,
@@ -213,6 +222,7 @@ fn stage(sources: &[(&str, f64)]) -> TrainConfig {
             .iter()
             .map(|(name, weight)| SourceSpec { name: (*name).to_owned(), weight: *weight })
             .collect(),
+        mixing: Mixing::default(),
         microbatches: 1,
         log_every: 20,
         checkpoint_every: 200,

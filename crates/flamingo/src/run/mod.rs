@@ -4,6 +4,7 @@
 //! runs/NAME/config.json            everything the run was told
 //!           tokenizer.json         made from the training text
 //!           metrics.jsonl          one record every few updates
+//!           tensorboard/STAGE/     the same for TensorBoard
 //!           contrastive.safetensors, language.safetensors    finished towers
 //!           checkpoints/STAGE/     of the stage in progress
 //!           model.safetensors, model.json, report.json, report.html
@@ -29,8 +30,8 @@ use flamingo_core::seed::{derive, word};
 use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, Split, TextTokenizer, list_shards};
 use flamingo_lm::Decoder;
 use flamingo_train::{
-    BoxStream, Existing, Indexed, JsonlSink, Objective, Progress, RunDir, TrainConfig, Trainer, load_module,
-    save_module,
+    BoxStream, Existing, Indexed, JsonlSink, MetricSink, Objective, Progress, RunDir, TensorBoardSink,
+    TrainConfig, Trainer, load_module, save_module,
 };
 use flamingo_vision::ContrastiveModel;
 use rand::SeedableRng;
@@ -187,7 +188,7 @@ impl Run {
             batch: stage.batch,
             seed: self.stream_seed("text"),
         };
-        let objective = LanguageObjective { device: self.graph_device() };
+        let objective = LanguageObjective { device: self.graph_device(), loss: stage.loss };
         self.stage(
             Stage::Language,
             &stage.train,
@@ -220,7 +221,7 @@ impl Run {
             PageSampler { sampling: sampling(stage.pages_batch, "pages"), composer: self.composer.clone() };
         let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
         let streams = vec![stream(move |k| pages.batch(k)), stream(move |k| captions.batch(k))];
-        let objective = FlamingoObjective { device: self.graph_device() };
+        let objective = FlamingoObjective { device: self.graph_device(), loss: stage.loss };
         self.stage(Stage::Flamingo, &stage.train, &objective, fresh.frozen_for_training(), streams, stop)
     }
 
@@ -245,9 +246,12 @@ impl Run {
             progress: Progress::Auto,
             threads: concurrency(&self.device),
         };
-        let mut sink = JsonlSink::new(self.metrics_file());
+        let mut sinks: Vec<Box<dyn MetricSink>> = vec![
+            Box::new(JsonlSink::new(self.metrics_file())),
+            Box::new(TensorBoardSink::new(self.dir.join("tensorboard"))),
+        ];
         let model = if stage == Stage::Flamingo { fresh } else { fresh.train() };
-        let outcome = trainer.fit(objective, model, &mut streams, &mut sink, stop)?;
+        let outcome = trainer.fit(objective, model, &mut streams, &mut sinks, stop)?;
         if !outcome.finished {
             return Ok(None);
         }

@@ -3,21 +3,55 @@
 //! At every update each dataset gives one batch, here interleaved pages and image-text pairs; their negative
 //! log-likelihoods, weighted by lambda, add up in the gradients.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
 use flamingo_core::HostBatch;
 use flamingo_core::seed::derive;
 use flamingo_data::{
     ConceptSet, ImageTransform, PageComposer, Sequence, SequenceSpec, Split, TextTokenizer, collate, sequence,
 };
-use flamingo_train::{LossOutput, Objective};
+use flamingo_train::{
+    AdamWSpec, GroupSpec, LossOutput, Mixing, Objective, Schedule, SourceSpec, TrainConfig,
+};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::loss::{split_by_tokens, weighted_nll};
+use crate::loss::{LossSpec, Targets, split_by_tokens, weighted_nll};
 use crate::model::Flamingo;
+use crate::stages::diagnosis;
+
+/// The updates of the paper's appendix B.1.2: four datasets in every update, AdamW with a decay that spares the
+/// resampler, the gradient clipped to norm 1, and a learning rate that stays at 1e-4 after 5,000 updates of warm-up.
+///
+/// Batch sizes belong to the streams. AdamW's constants are not in the paper; here they are the usual ones.
+pub fn paper() -> TrainConfig {
+    let datasets = [("m3w", 1.0), ("align", 0.2), ("ltip", 0.2), ("vtp", 0.03)];
+    let source = |(name, weight): (&str, f64)| SourceSpec { name: name.to_owned(), weight };
+    TrainConfig {
+        steps: 500_000,
+        seed: 1,
+        optimizer: AdamWSpec::default(),
+        schedule: Schedule::Constant { peak: 1e-4, warmup: 5_000 },
+        weight_decay: 0.1,
+        groups: vec![GroupSpec {
+            name: "resampler".to_owned(),
+            pattern: "resampler".to_owned(),
+            lr: 1.0,
+            weight_decay: Some(0.0),
+            agc: None,
+        }],
+        clip_norm: Some(1.0),
+        sources: datasets.map(source).into(),
+        mixing: Mixing::Accumulate,
+        microbatches: 1,
+        log_every: 100,
+        checkpoint_every: 1_000,
+        keep_last: 3,
+    }
+}
 
 /// What both samplers need.
 #[derive(Debug, Clone)]
@@ -114,6 +148,8 @@ impl PageSampler {
 pub struct FlamingoObjective {
     /// Where to compute, with a gradient graph.
     pub device: Device,
+    /// What becomes of the losses of tokens.
+    pub loss: LossSpec,
 }
 
 impl Objective for FlamingoObjective {
@@ -123,14 +159,22 @@ impl Objective for FlamingoObjective {
     fn loss(&self, model: &Flamingo, _source: usize, batch: HostBatch) -> LossOutput {
         let units = batch.loss_weights.iter().sum::<f32>().into();
         let images = batch.images();
-        let batch = batch.to_device(&self.device);
-        let hidden = model.hidden(&batch);
-        let loss = weighted_nll(&model.lm, hidden, batch.ids, batch.loss_weights);
+        let targets = Targets::new(&batch, &self.device);
+        let hidden = model.hidden(&batch.to_device(&self.device));
+        let loss = weighted_nll(&model.lm, hidden, &targets, self.loss);
         LossOutput { loss, units, images, extra: Vec::new() }
     }
 
     fn split(&self, batch: HostBatch, parts: usize) -> Vec<(HostBatch, f64)> {
-        split_by_tokens(&batch, parts)
+        split_by_tokens(&batch, parts, self.loss.reduction)
+    }
+
+    fn describe(&self, batch: &HostBatch) -> BTreeMap<String, TensorData> {
+        diagnosis::tensors(batch)
+    }
+
+    fn diagnose(&self, model: &Flamingo, _source: usize, batch: &HostBatch) -> Option<String> {
+        diagnosis::of_flamingo(model, batch)
     }
 
     /// `tanh` of each block's gates (the paper's figure 6).
@@ -142,5 +186,20 @@ impl Objective for FlamingoObjective {
             ]
         };
         model.gates().into_iter().flat_map(named).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_updates_are_sound_and_spare_the_resampler() {
+        let config = paper();
+        config.validate().unwrap();
+        let decay = |path: &str| config.settings_of(path).weight_decay;
+        assert_eq!([decay("resampler.latents"), decay("xattn.0.attention_gate")], [0.0, 0.1]);
+        assert_eq!(config.schedule.at(4_999, config.steps), config.schedule.at(400_000, config.steps));
+        assert_eq!(config.due(7), [0, 1, 2, 3]);
     }
 }

@@ -1,8 +1,9 @@
 //! Stage 2: next-token pre-training of the language model on text alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
 use flamingo_core::HostBatch;
 use flamingo_core::seed::derive;
 use flamingo_data::{PageComposer, SequenceSpec, TextTokenizer, collate, sequence};
@@ -11,7 +12,8 @@ use flamingo_train::{LossOutput, Objective};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::loss::{split_by_tokens, weighted_nll};
+use crate::loss::{LossSpec, Targets, split_by_tokens, weighted_nll};
+use crate::stages::diagnosis;
 
 /// Makes the k-th batch of text, for every k the same on every run.
 #[derive(Debug, Clone)]
@@ -46,6 +48,8 @@ impl TextSampler {
 pub struct LanguageObjective {
     /// Where to compute, with a gradient graph.
     pub device: Device,
+    /// What becomes of the losses of tokens.
+    pub loss: LossSpec,
 }
 
 impl Objective for LanguageObjective {
@@ -54,16 +58,21 @@ impl Objective for LanguageObjective {
 
     fn loss(&self, model: &Decoder, _source: usize, batch: HostBatch) -> LossOutput {
         let units = batch.loss_weights.iter().sum::<f32>().into();
-        let batch = batch.to_device(&self.device);
-        let hidden = model.hidden(batch.ids.clone(), &NoHook);
-        LossOutput {
-            loss: weighted_nll(model, hidden, batch.ids, batch.loss_weights),
-            units,
-            images: 0,
-            extra: Vec::new(),
-        }
+        let targets = Targets::new(&batch, &self.device);
+        let hidden = model.hidden(batch.to_device(&self.device).ids, &NoHook);
+        let loss = weighted_nll(model, hidden, &targets, self.loss);
+        LossOutput { loss, units, images: 0, extra: Vec::new() }
     }
+
+    fn describe(&self, batch: &HostBatch) -> BTreeMap<String, TensorData> {
+        diagnosis::tensors(batch)
+    }
+
+    fn diagnose(&self, model: &Decoder, _source: usize, batch: &HostBatch) -> Option<String> {
+        diagnosis::of_decoder(model, batch)
+    }
+
     fn split(&self, batch: HostBatch, parts: usize) -> Vec<(HostBatch, f64)> {
-        split_by_tokens(&batch, parts)
+        split_by_tokens(&batch, parts, self.loss.reduction)
     }
 }

@@ -5,6 +5,7 @@
 //! 3. [`flamingo`]: both frozen; resampler, gated blocks and the new tokens' rows learn to join them.
 
 pub mod contrastive;
+mod diagnosis;
 pub mod flamingo;
 pub mod language;
 

@@ -1,0 +1,140 @@
+//! Rows of Parquet files on this machine, one row group after another.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::serialized_reader::ReadOptionsBuilder;
+use parquet::record::reader::RowIter;
+use parquet::record::{Field, Row as ParquetRow};
+use parquet::schema::types::Type;
+
+use super::{Cell, Columns, RawRow, Row};
+use crate::reject::{Reason, Reject};
+use crate::store::Location;
+
+/// Rows that are decoded at once: images lie in the rows, so this bounds memory.
+const BATCH: usize = 32;
+
+/// The rows from number `skip` on, with those of `columns` that the table has. Row groups before are not read.
+pub fn open(
+    table: &Location,
+    columns: &Columns,
+    skip: usize,
+) -> Result<impl Iterator<Item = Result<RawRow, Reject>> + Send + use<>, Reject> {
+    let reject = |reason, what: String| Reject::new(table, "the table", reason, what);
+    let Some(path) = table.path() else {
+        return Err(reject(
+            Reason::UnreadableShard,
+            "Parquet is read from this machine: copy the table here".to_owned(),
+        ));
+    };
+    let open = || {
+        File::open(path).map_err(|error| reject(Reason::UnreadableShard, format!("cannot open it: {error}")))
+    };
+    let corrupt = |what: String| reject(Reason::CorruptShard, what);
+    let whole = open()?;
+    let metadata = guarded(|| Ok(SerializedFileReader::new(whole)?.metadata().clone())).map_err(corrupt)?;
+
+    let (mut first, mut before) = (0, 0);
+    for group in metadata.row_groups() {
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        if before + rows > skip {
+            break;
+        }
+        (first, before) = (first + 1, before + rows);
+    }
+    let schema = metadata.file_metadata().schema();
+    let wanted =
+        schema.get_fields().iter().filter(|field| columns.iter().any(|column| column == field.name()));
+    let projection = Type::group_type_builder(schema.name()).with_fields(wanted.cloned().collect());
+    let file = open()?;
+    let rows = guarded(|| {
+        let options = ReadOptionsBuilder::new().with_predicate(Box::new(move |_, index| index >= first));
+        let reader = SerializedFileReader::new_with_options(file, options.build())?;
+        Ok(RowIter::from_file_into(Box::new(reader))
+            .project(Some(projection.build()?))?
+            .with_batch_size(BATCH))
+    });
+    let rows = Rows { rows: Some(rows.map_err(corrupt)?), table: Arc::from(table.as_str()), number: before };
+    // Bad rows count as rows.
+    Ok(rows.skip(skip - before.min(skip)))
+}
+
+struct Rows {
+    /// `None` after an error: the decoder's state is unknown then.
+    rows: Option<RowIter<'static>>,
+    table: Arc<str>,
+    number: usize,
+}
+
+impl Iterator for Rows {
+    type Item = Result<RawRow, Reject>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rows = self.rows.as_mut()?;
+        let row = guarded(|| rows.next().transpose());
+        let number = self.number;
+        self.number += 1;
+        match row {
+            Ok(row) => {
+                let row = convert(row?);
+                let bytes = row.0.iter().map(|(_, cell)| size(cell)).sum();
+                Some(Ok(RawRow::Parsed(row, bytes)))
+            }
+            Err(what) => {
+                self.rows = None;
+                let what = format!("{what}; the rows behind it cannot be read");
+                Some(Err(Reject::new(&self.table, number.to_string(), Reason::CorruptShard, what)))
+            }
+        }
+    }
+}
+
+/// Runs a part of the decoder, which panics on some broken files and on some rare types.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    // Whatever is broken inside is not used again.
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(result) => result.map_err(|error| format!("is no Parquet that can be read: {error}")),
+        Err(_) => Err("is no Parquet that can be read: the decoder gave up".to_owned()),
+    }
+}
+
+fn convert(row: ParquetRow) -> Row {
+    Row(row.into_columns().into_iter().map(|(name, field)| (name, cell(field))).collect())
+}
+
+fn cell(field: Field) -> Cell {
+    match field {
+        Field::Null => Cell::Null,
+        Field::Str(text) => Cell::Text(text),
+        Field::Bytes(bytes) => Cell::Bytes(bytes.data().to_vec()),
+        Field::ListInternal(list) => Cell::List(list.elements().iter().cloned().map(cell).collect()),
+        Field::Group(row) => Cell::Group(convert(row)),
+        Field::Bool(truth) => Cell::Number(f64::from(u8::from(truth))),
+        Field::Byte(number) => Cell::Number(f64::from(number)),
+        Field::Short(number) => Cell::Number(f64::from(number)),
+        Field::Int(number) => Cell::Number(f64::from(number)),
+        Field::Long(number) => Cell::Number(number as f64),
+        Field::UByte(number) => Cell::Number(f64::from(number)),
+        Field::UShort(number) => Cell::Number(f64::from(number)),
+        Field::UInt(number) => Cell::Number(f64::from(number)),
+        Field::ULong(number) => Cell::Number(number as f64),
+        Field::Float(number) => Cell::Number(f64::from(number)),
+        Field::Double(number) => Cell::Number(number),
+        // Dates, decimals and maps: no column of ours.
+        other => Cell::Text(other.to_string()),
+    }
+}
+
+fn size(cell: &Cell) -> usize {
+    match cell {
+        Cell::Null | Cell::Number(_) => 8,
+        Cell::Text(text) => text.len(),
+        Cell::Bytes(bytes) => bytes.len(),
+        Cell::List(cells) => cells.iter().map(size).sum(),
+        Cell::Group(row) => row.0.iter().map(|(_, cell)| size(cell)).sum(),
+    }
+}
