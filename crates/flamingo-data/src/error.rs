@@ -238,6 +238,7 @@ impl DataError {
                 Reason::BadVideo
             }
             Self::ClipTooLarge { .. } => Reason::TooLarge,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Reason::Missing,
             Self::MissingShard { .. } | Self::Io { .. } => Reason::UnreadableShard,
             Self::CorruptShard { .. } => Reason::CorruptShard,
             Self::Empty { .. } => Reason::Empty,

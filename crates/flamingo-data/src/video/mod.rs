@@ -51,8 +51,8 @@ const HEAD: u64 = 64;
 /// # Errors
 ///
 /// [`DataError::Io`] if the file cannot be read; [`DataError::NotAVideo`] if there are no pictures in it, as in music;
-/// [`DataError::NotAnImage`] if a GIF, WebP, PNG or JPEG is broken; [`DataError::MissingProgram`] if ffmpeg is needed
-/// and not installed; [`DataError::VideoProgram`] if it fails; [`DataError::ClipTooLarge`] over [`MAX_CLIP_BYTES`] or
+/// [`DataError::NotAnImage`] if a GIF, WebP, PNG or JPEG is broken, [`DataError::ImageTooLarge`] if a still one is too
+/// large; [`DataError::MissingProgram`] if ffmpeg is needed and not installed; [`DataError::VideoProgram`] if it fails; [`DataError::ClipTooLarge`] over [`MAX_CLIP_BYTES`] or
 /// [`MAX_PIXELS`]; [`DataError::FrameSampling`] if `sampling` makes no sense.
 pub fn frames(path: &Path, sampling: &FrameSampling) -> Result<Vec<RgbaImage>, DataError> {
     sampling.check()?;
