@@ -180,6 +180,12 @@ fn fast_resize(raster: &Raster, [across, down]: [Span; 2], filter: Filter) -> Ra
     Raster { width: across.pixels, height: down.pixels, bytes: to.into_vec() }
 }
 
+/// The length of a span that does not leave a side of `length` pixels, which a rounded sum may do.
+fn inside(span: Span, length: usize) -> f64 {
+    let length = length as f64;
+    if span.start + span.length <= length { span.length } else { (length - span.start) * (1.0 - 1e-12) }
+}
+
 /// Resizes to `[I, I, 3]` by the rules of `spec`.
 fn fit(image: &RgbaImage, background: [u8; 3], spec: &PreprocessSpec, resampling: Resampling) -> Vec<u8> {
     let (resized, outside) = if spec.alpha == Alpha::Drop && !is_opaque(image) {
@@ -295,6 +301,19 @@ mod tests {
         assert!(eval(plain(8, Resize::PadMean), &image).iter().all(|value| *value == 1.0));
         let half = eval(plain(8, Resize::Squash), &RgbaImage::from_pixel(8, 8, Rgba([255, 0, 0, 128])));
         assert!((half[64] - 127.0 / 255.0).abs() < 1e-3, "{}", half[64]);
+    }
+
+    /// The part that a crop takes may pass the border by a rounding error.
+    #[test]
+    fn training_takes_images_of_any_size() {
+        for (width, height) in (1..300).flat_map(|side| [(side, 7 * side % 301 + 1), (300, side)]) {
+            for spec in [plain(16, Resize::Crop), plain(7, Resize::PadMean)] {
+                let mut out = vec![f32::NAN; 3 * spec.size * spec.size];
+                let image = RgbaImage::from_pixel(width, height, RED);
+                ImageTransform::train(spec, Augment::none()).apply(&image, &mut rng(0), &mut out);
+                assert!(out.iter().all(|value| value.is_finite()), "{width} x {height}");
+            }
+        }
     }
 
     /// Training's resize is evaluation's within 2 of 255, mirrored or not, by every rule.
