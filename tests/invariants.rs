@@ -4,25 +4,10 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use flamingo::core::media::{TextTie, media_index};
-use flamingo::lm::DecoderConfig;
 use flamingo::loss::token_log_probs;
-use flamingo::xattn::GatedXattnConfig;
-use flamingo::{Batch, Flamingo, FlamingoConfig, MediaAttention, MediaLayout};
+use flamingo::{Batch, Flamingo, MediaAttention, MediaLayout};
 
-pub const IMAGE: u32 = 20;
-pub const EOC: u32 = 21;
-
-pub fn config(attention: MediaAttention) -> FlamingoConfig {
-    let mut config = FlamingoConfig::nano();
-    let [d_model, n_heads] = [16, 2];
-    let d_head = d_model / n_heads;
-    config.preprocess.size = 32;
-    config.lm = DecoderConfig { vocab: 20, n_layers: 3, d_model, n_heads, d_head, d_ff: 32, ..config.lm };
-    config.xattn =
-        GatedXattnConfig { d_model, n_heads, d_head, d_ff: 32, every: 2, attention, ..config.xattn };
-    config.resampler.n_latents = 3;
-    config
-}
+use crate::tiny::{EOC, IMAGE, config};
 
 /// Random weights; every gate open.
 fn model(attention: MediaAttention, device: &Device) -> Flamingo {
