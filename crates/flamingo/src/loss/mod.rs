@@ -1,6 +1,6 @@
 //! The paper's objective: negative log-likelihood of the text, each token weighted (equation 1, section 2.4).
 //!
-//! [`weighted_nll`] is for training: it never holds the scores of a whole batch ([`blocks`]). [`token_log_probs`] is for
+//! [`weighted_nll`] is for training: it never holds the scores of a whole batch (`blocks.rs`). [`token_log_probs`] is for
 //! those who want to see the tokens.
 
 mod blocks;
