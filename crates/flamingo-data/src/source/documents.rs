@@ -15,18 +15,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::page::Page;
-use super::{Format, Records, Source, SourceSpec, Unread};
+use super::sharded::Sharded;
+use super::{Format, Source, SourceSpec};
 use crate::DataError;
 use crate::reject::{Reason, Reject};
 use crate::sample::Sample;
-use crate::store::{Location, Store};
-use crate::webdataset::{Limits, Record, ShardRecords};
+use crate::store::Store;
+use crate::webdataset::{Limits, Record};
 
 /// The format `documents`.
 pub const FORMAT: Format = Format {
     name: "documents",
     summary: "WebDataset shards of interleaved documents, as `flamingo data interleave` writes them",
-    open: |spec, store| Ok(Box::new(Documents::open(spec, store)?)),
+    open,
 };
 
 /// Options of the format.
@@ -128,33 +129,9 @@ impl DocumentRecord {
     }
 }
 
-/// Shards of documents.
-struct Documents {
-    shards: Vec<Location>,
-    options: Options,
-    store: Store,
-}
-
-impl Documents {
-    fn open(spec: &SourceSpec, store: &Store) -> Result<Self, DataError> {
-        let options = spec.options()?;
-        Ok(Self { shards: store.shards(&spec.paths)?, options, store: store.clone() })
-    }
-}
-
-impl Source for Documents {
-    fn shards(&self) -> &[Location] {
-        &self.shards
-    }
-
-    fn open(&self, shard: usize, skip: usize) -> Result<Records, Reject> {
-        let records = ShardRecords::open(&self.store, &self.shards[shard], Limits::default())?;
-        let options = self.options.clone();
-        Ok(Box::new(records.skip(skip).map(move |record| {
-            let (record, options) = (record?, options.clone());
-            Ok(Unread::new(record.key.clone(), record.len(), move || sample(record, &options)))
-        })))
-    }
+fn open(spec: &SourceSpec, store: &Store) -> Result<Box<dyn Source>, DataError> {
+    let options: Options = spec.options()?;
+    Sharded::open(spec, store, options, Limits::default(), sample)
 }
 
 /// A record of a shard as a document.

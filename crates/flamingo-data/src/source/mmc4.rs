@@ -22,18 +22,19 @@ use serde::{Deserialize, Serialize};
 
 use super::assignment::largest_sum;
 use super::page::Page;
-use super::{Format, Records, Source, SourceSpec, Unread};
+use super::sharded::Sharded;
+use super::{Format, Source, SourceSpec};
 use crate::DataError;
 use crate::reject::{Reason, Reject};
 use crate::sample::Sample;
-use crate::store::{Location, Store};
-use crate::webdataset::{Limits, Record, ShardRecords};
+use crate::store::Store;
+use crate::webdataset::{Limits, Record};
 
 /// The format `mmc4`.
 pub const FORMAT: Format = Format {
     name: "mmc4",
     summary: "WebDataset shards of MMC4 documents: sentences, base64 images and their similarities in one .json",
-    open: |spec, store| Ok(Box::new(Mmc4::open(spec, store)?)),
+    open,
 };
 
 /// The most steps that an assignment may take: 1000 images in 1000 sentences.
@@ -115,39 +116,15 @@ struct TaggedImage {
     base64_image: String,
 }
 
-/// Shards of MMC4.
-struct Mmc4 {
-    shards: Vec<Location>,
-    options: Options,
-    store: Store,
-}
-
-impl Mmc4 {
-    fn open(spec: &SourceSpec, store: &Store) -> Result<Self, DataError> {
-        let options: Options = spec.options()?;
-        if !options.min_similarity.is_finite() {
-            return Err(spec.bad_option("`min_similarity` must be a number, such as 0.24"));
-        }
-        if options.max_images < options.min_images {
-            return Err(spec.bad_option("`max_images` is less than `min_images`: no document would be left"));
-        }
-        Ok(Self { shards: store.shards(&spec.paths)?, options, store: store.clone() })
+fn open(spec: &SourceSpec, store: &Store) -> Result<Box<dyn Source>, DataError> {
+    let options: Options = spec.options()?;
+    if !options.min_similarity.is_finite() {
+        return Err(spec.bad_option("`min_similarity` must be a number, such as 0.24"));
     }
-}
-
-impl Source for Mmc4 {
-    fn shards(&self) -> &[Location] {
-        &self.shards
+    if options.max_images < options.min_images {
+        return Err(spec.bad_option("`max_images` is less than `min_images`: no document would be left"));
     }
-
-    fn open(&self, shard: usize, skip: usize) -> Result<Records, Reject> {
-        let records = ShardRecords::open(&self.store, &self.shards[shard], Limits::default())?;
-        let options = self.options.clone();
-        Ok(Box::new(records.skip(skip).map(move |record| {
-            let (record, options) = (record?, options.clone());
-            Ok(Unread::new(record.key.clone(), record.len(), move || sample(record, &options)))
-        })))
-    }
+    Sharded::open(spec, store, options, Limits::default(), sample)
 }
 
 /// A record of a shard as a document.

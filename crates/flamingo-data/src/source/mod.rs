@@ -16,6 +16,7 @@ pub mod obelics;
 mod page;
 pub mod pairs;
 mod rows;
+mod sharded;
 pub mod table;
 
 #[cfg(test)]

@@ -13,18 +13,19 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Format, Records, Source, SourceSpec, Unread};
+use super::sharded::Sharded;
+use super::{Format, Source, SourceSpec};
 use crate::DataError;
 use crate::reject::{Reason, Reject};
 use crate::sample::{Content, Medium, Sample};
-use crate::store::{Location, Store};
-use crate::webdataset::{Limits, Record, ShardRecords};
+use crate::store::Store;
+use crate::webdataset::{Limits, Record};
 
 /// The format `pairs`.
 pub const FORMAT: Format = Format {
     name: "pairs",
     summary: "WebDataset shards of images or clips with captions (.txt or .json beside each)",
-    open: |spec, store| Ok(Box::new(Pairs::open(spec, store)?)),
+    open,
 };
 
 /// Extensions of clips. An animated GIF, WebP or PNG is one too, if [`Options::animated`].
@@ -59,44 +60,20 @@ impl Default for Options {
     }
 }
 
-/// Shards of pairs.
-struct Pairs {
-    shards: Vec<Location>,
-    options: Options,
-    store: Store,
-}
-
-impl Pairs {
-    fn open(spec: &SourceSpec, store: &Store) -> Result<Self, DataError> {
-        let mut options: Options = spec.options()?;
-        for (name, list) in [("captions", &options.captions), ("media", &options.media)] {
-            if list.is_empty() {
-                return Err(spec.bad_option(format!("`{name}` must name at least one field")));
-            }
+fn open(spec: &SourceSpec, store: &Store) -> Result<Box<dyn Source>, DataError> {
+    let mut options: Options = spec.options()?;
+    for (name, list) in [("captions", &options.captions), ("media", &options.media)] {
+        if list.is_empty() {
+            return Err(spec.bad_option(format!("`{name}` must name at least one field")));
         }
-        // Fields of records are in lower case.
-        for extension in &mut options.media {
-            *extension = extension.trim_start_matches('.').to_lowercase();
-        }
-        Ok(Self { shards: store.shards(&spec.paths)?, options, store: store.clone() })
     }
-}
-
-impl Source for Pairs {
-    fn shards(&self) -> &[Location] {
-        &self.shards
+    // Fields of records are in lower case.
+    for extension in &mut options.media {
+        *extension = extension.trim_start_matches('.').to_lowercase();
     }
-
-    fn open(&self, shard: usize, skip: usize) -> Result<Records, Reject> {
-        let field = self.options.max_field_bytes;
-        let limits = Limits { field, record: field.max(Limits::default().record), ..Limits::default() };
-        let records = ShardRecords::open(&self.store, &self.shards[shard], limits)?;
-        let options = self.options.clone();
-        Ok(Box::new(records.skip(skip).map(move |record| {
-            let (record, options) = (record?, options.clone());
-            Ok(Unread::new(record.key.clone(), record.len(), move || pair(record, &options)))
-        })))
-    }
+    let field = options.max_field_bytes;
+    let limits = Limits { field, record: field.max(Limits::default().record), ..Limits::default() };
+    Sharded::open(spec, store, options, limits, pair)
 }
 
 /// A record as a pair.
@@ -168,6 +145,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::write_shard;
+    use crate::source::Unread;
 
     /// What a source of one shard gives: `key: content`, or `key: reason`.
     fn read(files: &[(&str, &[u8])], options: Value) -> Vec<String> {
