@@ -25,6 +25,7 @@ fn resampler(fixture: &Fixture, n_frames: usize, device: &Device) -> PerceiverRe
         norm: NORM,
         head_norm: None,
         init_std: 1.0,
+        d_input: None,
     };
     let mut weights = fixture
         .weights()

@@ -74,7 +74,7 @@ struct PassThrough {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
-        Verb::Train(PassThrough { args }) => verbs::flamingo::run("train", args),
+        Verb::Train(PassThrough { args }) => verbs::train::run(args),
         Verb::Caption(PassThrough { args }) => verbs::flamingo::run("caption", args),
         Verb::Generate(PassThrough { args }) => verbs::flamingo::run("generate", args),
         Verb::Ask(PassThrough { args }) => verbs::flamingo::run("ask", args),

@@ -91,6 +91,11 @@ impl PretrainedEncoder {
         let special = SpecialTokens { pad: added.pad, bos, eos, image: added.image, eoc: added.eoc };
         Ok(Self { inner: tokenizer, special })
     }
+
+    /// The token of an id, as the vocabulary has it: a space may be `Ġ` or `▁`.
+    pub fn piece(&self, id: u32) -> Option<String> {
+        self.inner.piece(id)
+    }
 }
 
 impl TextEncoder for PretrainedEncoder {

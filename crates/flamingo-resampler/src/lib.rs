@@ -9,16 +9,22 @@
 //!   one frame and gets embedding 0.
 //! - A clip with more frames than were trained takes embeddings interpolated linearly between the trained ones (8 to 30
 //!   in the paper). The paper does not say how the ends align; here first maps to first and last to last.
+//! - Features of another width than the resampler's (`d_input`) are standardised channel by channel and projected first;
+//!   the paper's have the resampler's width.
 //! - The paper leaves norms open: as in the open implementations, each layer normalises features and latents with norms
 //!   of its own, and the output is normalised once more.
 //!
 //! Legend: B batch, M media per sequence, F frames, P positions, R latents, E width of the features and of the output.
+
+mod input;
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
 use flamingo_nn::{Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig};
 use serde::{Deserialize, Serialize};
+
+pub use input::FeatureInput;
 
 /// A resampler's sizes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +53,9 @@ pub struct ResamplerConfig {
     pub head_norm: Option<NormConfig>,
     /// Standard deviation of the latents and frame embeddings at first (1 in OpenFlamingo).
     pub init_std: f64,
+    /// Width of the features, if they are standardised and projected to `d_model` first.
+    #[serde(default)]
+    pub d_input: Option<usize>,
 }
 
 impl ResamplerConfig {
@@ -64,13 +73,20 @@ impl ResamplerConfig {
             norm: NormConfig::Layer { epsilon: 1e-5 },
             head_norm: None,
             init_std: 0.02,
+            d_input: None,
         }
+    }
+
+    /// Width of the features that go in.
+    pub fn d_features(&self) -> usize {
+        self.d_input.unwrap_or(self.d_model)
     }
 
     /// Creates the resampler on `device`.
     pub fn init(&self, device: &Device) -> PerceiverResampler {
         let normal = Initializer::Normal { mean: 0.0, std: self.init_std };
         PerceiverResampler {
+            input: self.d_input.map(|d_input| FeatureInput::new(d_input, self.d_model, device)),
             latents: normal.init([self.n_latents, self.d_model], device),
             frame_embeddings: (self.n_frames > 0).then(|| normal.init([self.n_frames, self.d_model], device)),
             layers: (0..self.n_layers).map(|_| self.layer(device)).collect(),
@@ -109,6 +125,8 @@ impl ResamplerConfig {
 /// The resampler; see the [crate documentation](crate).
 #[derive(Module, Debug)]
 pub struct PerceiverResampler {
+    /// From the features' width to E, if they differ.
+    pub input: Option<FeatureInput>,
     /// `[R, E]`.
     pub latents: Param<Tensor<2>>,
     /// `[frames, E]`.
@@ -122,12 +140,16 @@ pub struct PerceiverResampler {
 impl PerceiverResampler {
     /// # Shapes
     ///
-    /// `[B, M, F, P, E]` to `[B, M, R, E]`.
+    /// `[B, M, F, P, E]` to `[B, M, R, E]`; with an input, the last dimension of the features is its `d_input`.
     ///
     /// # Panics
     ///
-    /// If the features' width is not the resampler's.
+    /// If the features' width is not what the resampler takes.
     pub fn forward(&self, features: Tensor<5>) -> Tensor<4> {
+        let features = match &self.input {
+            Some(input) => input.forward(features),
+            None => features,
+        };
         let [batch, media, frames, positions, width] = features.dims();
         let [n_latents, d_model] = self.latents.dims();
         assert_shape!(features, [batch, media, frames, positions, d_model]);

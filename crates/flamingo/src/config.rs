@@ -172,7 +172,8 @@ impl FlamingoConfig {
         if let Some(size) = self.vision.image_size() {
             same("vision.image_size", size, "preprocess.size", self.preprocess.size)?;
         }
-        same("vision feature width", self.vision.d_features(), "resampler.d_model", self.resampler.d_model)?;
+        let input = if self.resampler.d_input.is_some() { "resampler.d_input" } else { "resampler.d_model" };
+        same("vision feature width", self.vision.d_features(), input, self.resampler.d_features())?;
         same("resampler.d_model", self.resampler.d_model, "xattn.d_media", self.xattn.d_media)?;
         same("lm.d_model", self.lm.d_model, "xattn.d_model", self.xattn.d_model)?;
         if self.lm.new_tokens < NEW_TOKENS {

@@ -104,6 +104,14 @@ pub enum FlamingoError {
         /// Size of the vocabulary.
         vocab: usize,
     },
+    /// Weights that have a name of their own are not there yet.
+    #[error("the weights {name:?} are not at {}: get them by `cargo xtask data fetch {name}`", path.display())]
+    NotFetched {
+        /// What was asked for.
+        name: String,
+        /// Where they would be.
+        path: PathBuf,
+    },
     /// Neither a path nor the id of a model.
     #[error(
         "{name:?} is no path that exists, and no id of a model on the hub either, which is written owner/name or \

@@ -22,6 +22,7 @@
 //! Each switches on a Burn backend; several at once are fine, and [`DeviceSpec`] picks one at run time: `flex` (CPU,
 //! the default), `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`.
 
+pub mod cache;
 pub mod caption;
 pub mod chat;
 pub mod config;
@@ -41,6 +42,7 @@ pub mod published;
 pub mod run;
 pub mod score;
 pub mod stages;
+pub mod towers;
 
 pub use caption::Caption;
 pub use chat::{Conversation, Wording};

@@ -13,7 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use flamingo_core::{Batch, MediaAttention, MediaLayout};
 use flamingo_lm::{Decoder, LayerHook, NoHook};
-use flamingo_resampler::PerceiverResampler;
+use flamingo_resampler::{FeatureInput, PerceiverResampler};
 use flamingo_vision::VisionEncoder;
 use flamingo_xattn::{GatedXattnBlock, MediaKv, Sight};
 
@@ -63,7 +63,9 @@ impl Flamingo {
         let model = self.train();
         let mut lm = model.lm.no_grad();
         lm.new_embedding = lm.new_embedding.map(|table| table.set_require_grad(true));
-        Self { vision: model.vision.valid().no_grad(), lm, ..model }
+        let mut resampler = model.resampler;
+        resampler.input = resampler.input.map(FeatureInput::frozen_statistics);
+        Self { vision: model.vision.valid().no_grad(), resampler, lm, ..model }
     }
 
     /// Next-token scores `[B, L, V]` of a batch.

@@ -5,3 +5,4 @@ pub mod flamingo;
 pub mod parity;
 pub mod test;
 pub mod tidy;
+pub mod train;

@@ -69,6 +69,7 @@ pub fn config(config: &Value) -> Result<FlamingoConfig, FlamingoError> {
             norm: layer,
             head_norm: fields.truth("qk_layer_norms_perceiver", false)?.then_some(layer),
             init_std: 1.0,
+            d_input: None,
         },
         xattn: GatedXattnConfig {
             d_model: lm.d_model,

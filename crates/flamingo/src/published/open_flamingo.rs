@@ -178,6 +178,7 @@ impl Trained {
             norm: NormConfig::Layer { epsilon: EPSILON },
             head_norm: None,
             init_std: 1.0,
+            d_input: None,
         })
     }
 

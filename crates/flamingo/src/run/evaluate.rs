@@ -143,7 +143,7 @@ impl Evaluator<'_> {
                 .collect();
             let batch = self.collate(&rows);
             let weights: Vec<f32> = batch.loss_weights.clone();
-            let [sum, count] = caption_nll(model, &batch, &weights, self.device);
+            let [sum, count] = batch_nll(model, &batch, &weights, self.device);
             total += sum;
             tokens += count;
         }
@@ -204,7 +204,7 @@ fn caption_row(name: &str, seen: Option<usize>, tokenizer: &TextTokenizer) -> Se
 }
 
 /// Sum of the weighted negative log-likelihoods, and of the weights.
-fn caption_nll(model: &Flamingo, batch: &HostBatch, weights: &[f32], device: &Device) -> [f64; 2] {
+pub(crate) fn batch_nll(model: &Flamingo, batch: &HostBatch, weights: &[f32], device: &Device) -> [f64; 2] {
     let on_device = batch.to_device(device);
     let hidden = model.hidden(&on_device);
     let log_probs: Vec<f32> = token_log_probs(&model.lm, hidden, on_device.ids).into_data().iter().collect();

@@ -10,12 +10,15 @@
 //!           model.safetensors, model.json, report.json, report.html
 //! ```
 
+pub(crate) mod charts;
 mod config;
 mod evaluate;
 mod report;
 
 pub use config::{ContrastiveStage, DataConfig, EvaluationConfig, FlamingoStage, LanguageStage, RunConfig};
+pub(crate) use evaluate::batch_nll;
 pub use evaluate::{Evaluation, SplitScores};
+pub(crate) use report::png;
 pub use report::{Report, StageTime};
 
 use std::collections::BTreeMap;
@@ -327,7 +330,7 @@ fn weights_file(stage: Stage) -> String {
 }
 
 /// A stream whose k-th batch is `make(k)`, made ahead of time.
-fn stream<B: Send + 'static>(make: impl Fn(u64) -> B + Send + Sync + 'static) -> BoxStream<B> {
+pub(crate) fn stream<B: Send + 'static>(make: impl Fn(u64) -> B + Send + Sync + 'static) -> BoxStream<B> {
     const AHEAD: usize = 2;
     Box::new(Indexed::new(AHEAD, move |index| Ok::<B, std::convert::Infallible>(make(index))))
 }

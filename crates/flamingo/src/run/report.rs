@@ -5,11 +5,12 @@ use std::fmt;
 use std::io::Cursor;
 
 use flamingo_data::ConceptSet;
-use flamingo_train::report::{Card, ChartSpec, ReportPage, Series};
+use flamingo_train::report::{Card, ReportPage};
 use flamingo_train::{MetricRecord, RunDir, write_atomic};
 use image::{ImageFormat, RgbaImage, imageops};
 use serde::{Deserialize, Serialize};
 
+use super::charts;
 use super::config::RunConfig;
 use super::evaluate::{Evaluation, SplitEvaluation, SplitScores};
 use crate::error::FlamingoError;
@@ -88,14 +89,17 @@ impl Report {
         page.gallery(&self.cards("heldout_concepts", set));
         page.section("Loss", "Each stage's sources, as recorded during training.");
         for stage in Stage::ALL {
-            page.line_chart(loss_chart(stage, metrics));
+            let of_stage: Vec<&MetricRecord> =
+                metrics.iter().filter(|record| record.stage == stage.name()).collect();
+            page.line_chart(charts::losses(&format!("{stage}: loss"), &of_stage));
         }
         page.section(
             "Gates",
             "tanh of the gates of each gated block (figure 6 of the paper); both start at 0.",
         );
+        let records: Vec<&MetricRecord> = metrics.iter().collect();
         for (title, prefix) in [("Attention gates", "gate.attention."), ("Feed-forward gates", "gate.ff.")] {
-            page.line_chart(gate_chart(title, prefix, metrics));
+            page.line_chart(charts::gates(title, prefix, &records));
         }
         page.section("Time and size", "");
         let seconds = self
@@ -175,45 +179,8 @@ impl fmt::Display for Report {
     }
 }
 
-fn loss_chart(stage: Stage, metrics: &[MetricRecord]) -> ChartSpec {
-    let of_stage: Vec<&MetricRecord> = metrics.iter().filter(|record| record.stage == stage.name()).collect();
-    chart(&format!("{stage}: loss"), &of_stage, |record| {
-        record.losses.iter().map(|(name, loss)| (name.clone(), *loss)).collect()
-    })
-}
-
-fn gate_chart(title: &str, prefix: &str, metrics: &[MetricRecord]) -> ChartSpec {
-    let records: Vec<&MetricRecord> = metrics.iter().collect();
-    chart(title, &records, |record| {
-        let layer =
-            |(name, value): (&String, &f64)| Some((format!("layer {}", name.strip_prefix(prefix)?), *value));
-        record.probes.iter().filter_map(layer).collect()
-    })
-}
-
-/// One line for each name that `values` gives, over the steps.
-fn chart(
-    title: &str,
-    records: &[&MetricRecord],
-    values: impl Fn(&MetricRecord) -> Vec<(String, f64)>,
-) -> ChartSpec {
-    let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-    for record in records {
-        for (name, value) in values(record) {
-            lines.entry(name).or_default().push((record.step as f64, value));
-        }
-    }
-    ChartSpec {
-        title: title.to_owned(),
-        x_label: "update".to_owned(),
-        y_label: String::new(),
-        series: lines.into_iter().map(|(name, points)| Series { name, points }).collect(),
-        log_y: false,
-    }
-}
-
 /// The picture on white, as a PNG file.
-fn png(picture: &RgbaImage) -> Vec<u8> {
+pub(crate) fn png(picture: &RgbaImage) -> Vec<u8> {
     let mut paper = RgbaImage::from_pixel(picture.width(), picture.height(), image::Rgba([255; 4]));
     imageops::overlay(&mut paper, picture, 0, 0);
     let mut file = Cursor::new(Vec::new());
