@@ -19,6 +19,8 @@ pub use evaluate::{Evaluation, SplitScores};
 pub use report::{Report, StageTime};
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -173,7 +175,7 @@ impl Run {
             &stage.train,
             &objective,
             fresh,
-            vec![stream(move |k| sampler.batch(k))],
+            vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
             stop,
         )
     }
@@ -194,7 +196,7 @@ impl Run {
             &stage.train,
             &objective,
             fresh,
-            vec![stream(move |k| sampler.batch(k))],
+            vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
             stop,
         )
     }
@@ -214,6 +216,7 @@ impl Run {
             tokenizer: self.tokenizer.clone(),
             transform: ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
             spec: stage.sequence.clone(),
+            features: None,
             batch,
             seed: self.stream_seed(source),
         };
@@ -327,9 +330,13 @@ fn weights_file(stage: Stage) -> String {
 }
 
 /// A stream whose k-th batch is `make(k)`, made ahead of time.
-fn stream<B: Send + 'static>(make: impl Fn(u64) -> B + Send + Sync + 'static) -> BoxStream<B> {
+fn stream<B, E>(make: impl Fn(u64) -> Result<B, E> + Send + Sync + 'static) -> BoxStream<B>
+where
+    B: Send + 'static,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
     const AHEAD: usize = 2;
-    Box::new(Indexed::new(AHEAD, move |index| Ok::<B, std::convert::Infallible>(make(index))))
+    Box::new(Indexed::new(AHEAD, make))
 }
 
 /// Text enough to learn a tokenizer from: every name comes many times.
