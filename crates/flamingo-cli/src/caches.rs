@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use flamingo::cache;
+use flamingo::core::cache::folder;
 
 /// What was typed into `flamingo chat`.
 pub fn chat_history() -> Option<PathBuf> {

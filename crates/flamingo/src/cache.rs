@@ -2,11 +2,7 @@
 
 use std::path::PathBuf;
 
-/// `flamingo` in the user's cache folder: in `XDG_CACHE_HOME`, else in `~/.cache`. `None` if nothing says where that is.
-pub fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
-    Some(named.or_else(|| Some(std::env::home_dir()?.join(".cache")))?.join("flamingo"))
-}
+pub use flamingo_core::cache::folder;
 
 /// Small weights that `cargo xtask data fetch` got.
 pub fn weights() -> Option<PathBuf> {
@@ -16,11 +12,6 @@ pub fn weights() -> Option<PathBuf> {
 /// Datasets that `cargo xtask data prepare` made.
 pub fn datasets() -> Option<PathBuf> {
     Some(folder()?.join("data"))
-}
-
-/// Features of frozen encoders.
-pub fn features() -> Option<PathBuf> {
-    Some(folder()?.join("features"))
 }
 
 /// Weights that `cargo xtask data fetch NAME` gets: the names and their files.

@@ -53,6 +53,12 @@ pub enum FlamingoError {
         /// The file, what is odd about it, and what was expected.
         what: String,
     },
+    /// A feature cache cannot be used.
+    #[error("feature cache: {what}")]
+    Features {
+        /// What is wrong.
+        what: String,
+    },
     /// A prompt that does not suit the model.
     #[error("the prompt: {what}")]
     Prompt {

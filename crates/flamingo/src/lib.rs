@@ -29,6 +29,7 @@ pub mod config;
 pub mod dialect;
 pub mod engine;
 pub mod error;
+pub mod features;
 pub mod generate;
 pub mod hub;
 pub mod identify;
@@ -50,6 +51,7 @@ pub use config::{FlamingoConfig, Preset};
 pub use dialect::Dialect;
 pub use engine::{Engine, Limits};
 pub use error::FlamingoError;
+pub use features::FeatureCache;
 pub use identify::FileSummary;
 pub use inspect::Summary;
 pub use model::{Flamingo, Media, Seen};
@@ -58,7 +60,7 @@ pub use pretrained::{ModelSource, Network, Pretrained};
 pub use prompt::{Medium, Part, Prompt, Source};
 pub use score::Score;
 
-pub use flamingo_core::{Batch, DeviceSpec, HostBatch, MediaAttention, MediaLayout, overlay};
+pub use flamingo_core::{Batch, DeviceSpec, HostBatch, HostFeatures, MediaAttention, MediaLayout, overlay};
 
 pub use burn::tensor::DType;
 

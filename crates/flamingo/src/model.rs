@@ -79,9 +79,9 @@ impl Flamingo {
 
     /// Hidden states `[B, L, D]` behind the last block, from which [`Decoder::logits`] makes scores.
     pub fn hidden(&self, batch: &Batch) -> Tensor<3> {
-        match &batch.pixels {
-            Some(pixels) => {
-                let media = self.media(self.visual_tokens(pixels.clone()));
+        match self.features_of(batch) {
+            Some(features) => {
+                let media = self.media(self.resample(features));
                 self.hidden_with(batch.ids.clone(), &self.see(&media, &batch.media))
             }
             None => self.hidden_with(batch.ids.clone(), &self.see_nothing()),
@@ -100,6 +100,15 @@ impl Flamingo {
         let features = self.vision.features(images);
         let [_, positions, d_features] = features.dims();
         features.reshape([batch, media, frames, positions, d_features])
+    }
+
+    /// The features `[B, M, F, P, E]` of a batch, without a gradient graph: those that it brings, or else those of its
+    /// pixels. `None` for text alone.
+    pub fn features_of(&self, batch: &Batch) -> Option<Tensor<5>> {
+        match (&batch.features, &batch.pixels) {
+            (Some(features), _) => Some(features.clone().inner()),
+            (None, pixels) => Some(self.features(pixels.clone()?)),
+        }
     }
 
     /// `[B, M, F, 3, I, I]` to `[B, M, R, E]`.

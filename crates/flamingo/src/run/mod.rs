@@ -22,6 +22,8 @@ pub(crate) use report::png;
 pub use report::{Report, StageTime};
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -176,7 +178,7 @@ impl Run {
             &stage.train,
             &objective,
             fresh,
-            vec![stream(move |k| sampler.batch(k))],
+            vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
             stop,
         )
     }
@@ -197,7 +199,7 @@ impl Run {
             &stage.train,
             &objective,
             fresh,
-            vec![stream(move |k| sampler.batch(k))],
+            vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
             stop,
         )
     }
@@ -217,6 +219,7 @@ impl Run {
             tokenizer: self.tokenizer.clone(),
             transform: ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
             spec: stage.sequence.clone(),
+            features: None,
             batch,
             seed: self.stream_seed(source),
         };
@@ -330,9 +333,13 @@ fn weights_file(stage: Stage) -> String {
 }
 
 /// A stream whose k-th batch is `make(k)`, made ahead of time.
-pub(crate) fn stream<B: Send + 'static>(make: impl Fn(u64) -> B + Send + Sync + 'static) -> BoxStream<B> {
+pub(crate) fn stream<B, E>(make: impl Fn(u64) -> Result<B, E> + Send + Sync + 'static) -> BoxStream<B>
+where
+    B: Send + 'static,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
     const AHEAD: usize = 2;
-    Box::new(Indexed::new(AHEAD, move |index| Ok::<B, std::convert::Infallible>(make(index))))
+    Box::new(Indexed::new(AHEAD, make))
 }
 
 /// Text enough to learn a tokenizer from: every name comes many times.

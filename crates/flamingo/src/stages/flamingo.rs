@@ -10,7 +10,8 @@ use burn::tensor::{Device, TensorData};
 use flamingo_core::HostBatch;
 use flamingo_core::seed::derive;
 use flamingo_data::{
-    ConceptSet, ImageTransform, PageComposer, Sequence, SequenceSpec, Split, TextTokenizer, collate, sequence,
+    ConceptImage, ConceptSet, DataError, FeatureLookup, ImageTransform, PageComposer, Sequence, SequenceSpec,
+    Split, TextTokenizer, collate, collate_features, sequence,
 };
 use flamingo_train::{
     AdamWSpec, GroupSpec, LossOutput, Mixing, Objective, Schedule, SourceSpec, TrainConfig,
@@ -64,6 +65,8 @@ pub struct Sampling {
     pub transform: ImageTransform,
     /// The sequences' rules.
     pub spec: SequenceSpec,
+    /// Features in the place of pixels: every picture must have some, and `transform` no augmentation.
+    pub features: Option<Arc<dyn FeatureLookup>>,
     /// Sequences in a batch.
     pub batch: usize,
     /// Of the run and the source.
@@ -75,11 +78,21 @@ impl Sampling {
         ChaCha8Rng::seed_from_u64(derive(self.seed, [index, row as u64]))
     }
 
-    fn collate(&self, index: u64, rows: &[Sequence]) -> HostBatch {
-        let pad = self.tokenizer.special().pad;
-        collate(rows, 1, self.transform.spec.size, pad, |image, slot, out| {
-            let mut rng = ChaCha8Rng::seed_from_u64(derive(self.seed, [index, u64::MAX, slot]));
-            self.transform.apply(&self.set.images()[image].image, &mut rng, out);
+    fn collate(&self, index: u64, rows: &[Sequence]) -> Result<HostBatch, DataError> {
+        let (pad, size) = (self.tokenizer.special().pad, self.transform.spec.size);
+        let Some(features) = &self.features else {
+            return Ok(collate(rows, 1, size, pad, |image, slot, out| {
+                let mut rng = ChaCha8Rng::seed_from_u64(derive(self.seed, [index, u64::MAX, slot]));
+                self.transform.apply(&self.set.images()[image].image, &mut rng, out);
+            }));
+        };
+        if self.transform.augment.is_some() {
+            return Err(DataError::AugmentedFeatures);
+        }
+        collate_features(rows, 1, size, features.shape(), pad, |image, values| {
+            let ConceptImage { key, concept, style, name, .. } = &self.set.images()[image];
+            let absent = || DataError::NoFeatures { name: format!("{name:?} ({concept}, {style})") };
+            features.read(key, values)?.ok_or_else(absent)
         })
     }
 }
@@ -99,7 +112,11 @@ impl CaptionSampler {
     }
 
     /// Batch `index`.
-    pub fn batch(&self, index: u64) -> HostBatch {
+    ///
+    /// # Errors
+    ///
+    /// If features are wanted: where a picture has none, where they cannot be read, or where pictures are to be changed.
+    pub fn batch(&self, index: u64) -> Result<HostBatch, DataError> {
         let rows: Vec<Sequence> = (0..self.sampling.batch)
             .map(|row| {
                 let count = self.images.len() as u64;
@@ -131,7 +148,11 @@ pub struct PageSampler {
 
 impl PageSampler {
     /// Batch `index`.
-    pub fn batch(&self, index: u64) -> HostBatch {
+    ///
+    /// # Errors
+    ///
+    /// As [`CaptionSampler::batch`].
+    pub fn batch(&self, index: u64) -> Result<HostBatch, DataError> {
         let rows: Vec<Sequence> = (0..self.sampling.batch)
             .map(|row| {
                 let mut rng = self.sampling.rng(index, row);
