@@ -6,5 +6,5 @@ use flamingo::core::cache::folder;
 
 /// What was typed into `flamingo chat`.
 pub fn chat_history() -> Option<PathBuf> {
-    Some(cache::folder()?.join("chat-history"))
+    Some(folder()?.join("chat-history"))
 }

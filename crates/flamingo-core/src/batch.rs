@@ -55,6 +55,21 @@ impl HostBatch {
         self.media * self.frames * image
     }
 
+    /// Puts the medium in place `source` of another batch, counted over all rows, into place `target` of this one.
+    ///
+    /// # Panics
+    ///
+    /// If a place is beyond the batch, or the batches' media are not alike in shape.
+    pub fn copy_medium(&mut self, from: &HostBatch, source: usize, target: usize) {
+        let len = self.frames * 3 * self.size * self.size;
+        if let (Some(own), Some(other)) = (&mut self.features, &from.features) {
+            let len = self.frames * own.positions * own.width;
+            own.values[target * len..][..len].copy_from_slice(&other.values[source * len..][..len]);
+        } else {
+            self.pixels[target * len..][..len].copy_from_slice(&from.pixels[source * len..][..len]);
+        }
+    }
+
     /// Cuts the rows into at most `parts` batches of nearly equal size, in order; none is empty.
     ///
     /// # Panics

@@ -34,6 +34,7 @@ pub mod generate;
 pub mod hub;
 pub mod identify;
 pub mod inspect;
+pub mod join;
 pub mod loss;
 pub mod model;
 mod pixels;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Stream, StreamBatch, StreamSpec, StreamState};
 use crate::encoder::TextEncoder;
 use crate::error::DataError;
+use crate::features::FeatureLookup;
 use crate::store::Store;
 
 /// Several streams.

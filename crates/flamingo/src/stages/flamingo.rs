@@ -10,8 +10,8 @@ use burn::tensor::{Device, TensorData};
 use flamingo_core::HostBatch;
 use flamingo_core::seed::derive;
 use flamingo_data::{
-    ConceptImage, ConceptSet, DataError, FeatureLookup, ImageTransform, PageComposer, Sequence, SequenceSpec,
-    Split, TextTokenizer, collate, collate_features, sequence,
+    ConceptImage, ConceptSet, DataError, EpisodeComposer, FeatureLookup, ImageTransform, PageComposer,
+    Sequence, SequenceSpec, Split, TextEncoder, collate, collate_features, sequence,
 };
 use flamingo_train::{
     AdamWSpec, GroupSpec, LossOutput, Mixing, Objective, Schedule, SourceSpec, TrainConfig,
@@ -54,13 +54,13 @@ pub fn paper() -> TrainConfig {
     }
 }
 
-/// What both samplers need.
+/// What all samplers need.
 #[derive(Debug, Clone)]
 pub struct Sampling {
     /// The pictures.
     pub set: Arc<ConceptSet>,
     /// Cuts text into tokens.
-    pub tokenizer: Arc<TextTokenizer>,
+    pub tokenizer: Arc<dyn TextEncoder>,
     /// Pictures to pixels.
     pub transform: ImageTransform,
     /// The sequences' rules.
@@ -108,6 +108,11 @@ impl CaptionSampler {
     /// Over the training pictures of `sampling.set`.
     pub fn new(sampling: Sampling) -> Self {
         let images = sampling.set.of_split(Split::Train);
+        Self { sampling, images }
+    }
+
+    /// Over some pictures of `sampling.set`.
+    pub fn over(sampling: Sampling, images: Vec<usize>) -> Self {
         Self { sampling, images }
     }
 
@@ -160,6 +165,29 @@ impl PageSampler {
                 sequence::interleaved(&page, &self.sampling.tokenizer, &self.sampling.spec, &mut rng)
             })
             .collect();
+        self.sampling.collate(index, &rows)
+    }
+}
+
+/// Episodes that bind invented words to pictures.
+#[derive(Debug, Clone)]
+pub struct EpisodeSampler {
+    /// Pictures, tokens, the most tokens of a sequence, the loss rule. How many images there are is the composer's to say.
+    pub sampling: Sampling,
+    /// Composes the episodes.
+    pub composer: Arc<EpisodeComposer>,
+}
+
+impl EpisodeSampler {
+    /// Batch `index`.
+    ///
+    /// # Errors
+    ///
+    /// If no episode fits into the most tokens; as [`CaptionSampler::batch`].
+    pub fn batch(&self, index: u64) -> Result<HostBatch, DataError> {
+        let Sampling { tokenizer, spec, batch, .. } = &self.sampling;
+        let row = |row| self.composer.sequence(tokenizer, spec, &mut self.sampling.rng(index, row));
+        let rows = (0..*batch).map(row).collect::<Result<Vec<Sequence>, DataError>>()?;
         self.sampling.collate(index, &rows)
     }
 }
