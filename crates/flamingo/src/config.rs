@@ -189,7 +189,9 @@ impl FlamingoConfig {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Tensor};
+    use flamingo_resampler::Layer;
     use flamingo_vision::VitConfig;
+    use flamingo_xattn::Gate;
 
     use super::*;
 
@@ -229,6 +231,20 @@ mod tests {
     fn an_encoder_for_one_image_size_gets_no_other() {
         let error = with_vit(48).init(&Device::flex()).unwrap_err().to_string();
         assert!(error.contains("vision.image_size is 8, preprocess.size is 48"), "{error}");
+    }
+
+    #[test]
+    fn models_saved_before_there_were_ablations_still_read() {
+        let ablated = FlamingoConfig {
+            resampler: ResamplerConfig { layer: Layer::Mlp, ..FlamingoConfig::nano().resampler },
+            xattn: GatedXattnConfig { gate: Gate::None, ..FlamingoConfig::nano().xattn },
+            ..FlamingoConfig::nano()
+        };
+        let mut saved = serde_json::to_value(&ablated).unwrap();
+        assert_eq!(serde_json::from_value::<FlamingoConfig>(saved.clone()).unwrap(), ablated);
+        assert_eq!(saved["resampler"].as_object_mut().unwrap().remove("layer").unwrap(), "mlp");
+        assert_eq!(saved["xattn"].as_object_mut().unwrap().remove("gate").unwrap(), "none");
+        assert_eq!(serde_json::from_value::<FlamingoConfig>(saved).unwrap(), FlamingoConfig::nano());
     }
 
     #[test]

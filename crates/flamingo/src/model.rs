@@ -13,7 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use flamingo_core::{Batch, MediaAttention, MediaLayout};
 use flamingo_lm::{Decoder, LayerHook, NoHook};
-use flamingo_resampler::{FeatureInput, PerceiverResampler};
+use flamingo_resampler::{FeatureInput, Resampler};
 use flamingo_vision::VisionEncoder;
 use flamingo_xattn::{GatedXattnBlock, MediaKv, Sight};
 
@@ -26,7 +26,7 @@ pub struct Flamingo {
     /// Images to features; never trained here.
     pub vision: VisionEncoder,
     /// Features to visual tokens.
-    pub resampler: PerceiverResampler,
+    pub resampler: Resampler,
     /// One for each layer of `xattn_layers`.
     pub xattn: Vec<GatedXattnBlock>,
     /// The language model, of which only the rows of new tokens are trained.
@@ -63,8 +63,7 @@ impl Flamingo {
         let model = self.train();
         let mut lm = model.lm.no_grad();
         lm.new_embedding = lm.new_embedding.map(|table| table.set_require_grad(true));
-        let mut resampler = model.resampler;
-        resampler.input = resampler.input.map(FeatureInput::frozen_statistics);
+        let resampler = model.resampler.map_input(FeatureInput::frozen_statistics);
         Self { vision: model.vision.valid().no_grad(), resampler, lm, ..model }
     }
 
@@ -118,7 +117,7 @@ impl Flamingo {
 
     /// Features `[B, M, F, P, E]` to visual tokens `[B, M, R, E]`, on the resampler's own device.
     pub fn resample(&self, features: Tensor<5>) -> Tensor<4> {
-        let features = match self.resampler.latents.val().is_autodiff() {
+        let features = match self.resampler.is_autodiff() {
             true => Tensor::from_inner(features),
             false => features,
         };
@@ -156,10 +155,12 @@ impl Flamingo {
         self.lm.forward(ids, &NoHook)
     }
 
-    /// `tanh` of every block's gates: (language-model layer, attention, feed-forward).
+    /// `tanh` of every block's gates: (language-model layer, attention, feed-forward). Nothing if there are no gates.
     pub fn gates(&self) -> Vec<(usize, f32, f32)> {
-        let gates = self.xattn.iter().map(GatedXattnBlock::gates);
-        self.xattn_layers.iter().zip(gates).map(|(layer, [attention, ff])| (*layer, attention, ff)).collect()
+        let of_layer = |(layer, block): (&usize, &GatedXattnBlock)| {
+            block.gates().map(|[attention, ff]| (*layer, attention, ff))
+        };
+        self.xattn_layers.iter().zip(&self.xattn).filter_map(of_layer).collect()
     }
 
     /// The same weights with another rule for which images a text position sees.

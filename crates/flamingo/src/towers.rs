@@ -102,7 +102,9 @@ impl LanguageTower {
         let (mut lm, checkpoint) = LanguageModel::open(&path)?;
         let tokenizer = match checkpoint.format() {
             Format::Gguf => PretrainedTokenizer::from_gguf(&checkpoint)?,
-            _ => PretrainedTokenizer::open(if path.is_dir() { &path } else { path.parent().unwrap_or(&path) })?,
+            _ => {
+                PretrainedTokenizer::open(if path.is_dir() { &path } else { path.parent().unwrap_or(&path) })?
+            }
         };
         // Tables may have rows beyond the tokenizer's last token; the new tokens come right behind that.
         lm.config.vocab = tokenizer.vocab();
@@ -147,7 +149,8 @@ impl VisionTower {
                 VisionConfig::Nfnet(sizes) => sizes.tap = tap,
                 VisionConfig::Efficientnet(sizes) => sizes.tap = tap,
                 VisionConfig::Vit(_) => {
-                    let what = format!("vision.tap: {} is a transformer, which has one output only", self.sizes);
+                    let what =
+                        format!("vision.tap: {} is a transformer, which has one output only", self.sizes);
                     return Err(FlamingoError::Published { what });
                 }
             }

@@ -1,5 +1,6 @@
 //! One file per verb; `flamingo` is what all verbs share that the `flamingo` binary does.
 
+pub mod ablate;
 pub mod data;
 pub mod flamingo;
 pub mod parity;

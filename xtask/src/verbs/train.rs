@@ -34,7 +34,8 @@ struct Needs {
 
 pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
     if let Some(path) = config(&args).filter(|_| !asks_only(&args)) {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let file: RunFile = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
         file.needs.provide()?;
     }
@@ -50,7 +51,8 @@ impl Needs {
         let program = workspace::build(&root, "flamingo-recipes", &[])?;
         for args in self.calls() {
             // What the recipes print are paths for scripts; here they would only be in the way.
-            let status = workspace::command(&root, program.clone()).args(&args).stdout(Stdio::null()).status();
+            let status =
+                workspace::command(&root, program.clone()).args(&args).stdout(Stdio::null()).status();
             let status = status.with_context(|| format!("cannot start {}", program.display()))?;
             if !status.success() {
                 bail!("`cargo xtask data {}` failed; its message is above", args.join(" "));
@@ -91,7 +93,8 @@ mod tests {
 
     #[test]
     fn needs_become_calls_of_the_recipes() {
-        let text = "preset = \"smol\"\n[needs]\nweights = [\"smollm2\"]\ndatasets = [\"emoji@160\", \"stamps\"]\n";
+        let text =
+            "preset = \"smol\"\n[needs]\nweights = [\"smollm2\"]\ndatasets = [\"emoji@160\", \"stamps\"]\n";
         let file: RunFile = toml::from_str(text).unwrap();
         assert_eq!(
             file.needs.calls(),

@@ -176,12 +176,7 @@ impl JoinConfig {
                     batch: 3,
                     from: Origin::Episodes(EpisodeSpec::default()),
                 },
-                JoinSource {
-                    name: "captions".to_owned(),
-                    weight: 0.5,
-                    batch: 3,
-                    from: Origin::Captions,
-                },
+                JoinSource { name: "captions".to_owned(), weight: 0.5, batch: 3, from: Origin::Captions },
             ],
             loss: LossSpec::default(),
             cache_features: true,
@@ -239,11 +234,5 @@ impl JoinConfig {
 
 /// Parameters at `lr` times the scheduled rate, without decay.
 fn group(name: &str, pattern: &str, lr: f64) -> GroupSpec {
-    GroupSpec {
-        name: name.to_owned(),
-        pattern: pattern.to_owned(),
-        lr,
-        weight_decay: Some(0.0),
-        agc: None,
-    }
+    GroupSpec { name: name.to_owned(), pattern: pattern.to_owned(), lr, weight_decay: Some(0.0), agc: None }
 }

@@ -5,7 +5,7 @@ use flamingo_core::HostBatch;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Flamingo;
-use crate::run::batch_nll;
+use crate::run::token_losses;
 
 /// Mean negative log-likelihoods of the tokens of one held-out set, in nats; loss weights count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,9 +28,14 @@ impl HeldoutScores {
         let mut sums = [[0.0; 2]; 3];
         for batch in batches {
             for (sum, seen) in sums.iter_mut().zip([batch.clone(), shuffled(batch, image), blind(batch)]) {
-                let [nll, weight] = batch_nll(model, &seen, &batch.loss_weights, device);
-                sum[0] += nll;
-                sum[1] += weight;
+                for (losses, weights) in
+                    token_losses(model, &seen, device).iter().zip(batch.loss_weights.chunks(batch.len))
+                {
+                    for (loss, weight) in losses.iter().zip(&weights[1..]) {
+                        sum[0] += loss * f64::from(*weight);
+                        sum[1] += f64::from(*weight);
+                    }
+                }
             }
         }
         let [right, shuffled, no_image] = sums.map(|[nll, weight]| nll / f64::max(weight, 1e-9));

@@ -17,12 +17,12 @@ use flamingo_train::{
 };
 use image::{RgbaImage, imageops};
 
+use super::STAGE;
 use super::config::JoinConfig;
 use super::heldout::HeldoutScores;
 use super::profile::TimeSplit;
 use super::report::{JoinReport, ShownCaption};
 use super::streams::{Mixture, resolved};
-use super::STAGE;
 use crate::engine::Engine;
 use crate::error::FlamingoError;
 use crate::generate::GenerateOptions;
@@ -56,14 +56,12 @@ impl Run<'_> {
             progress: Progress::Auto,
             threads: concurrency(self.device),
         };
-        let objective =
-            FlamingoObjective { device: self.device.clone().autodiff(), loss: self.config.loss };
+        let objective = FlamingoObjective { device: self.device.clone().autodiff(), loss: self.config.loss };
         let mut sinks: Vec<Box<dyn MetricSink>> = vec![
             Box::new(JsonlSink::new(self.metrics())),
             Box::new(TensorBoardSink::new(self.dir.join("tensorboard"))),
         ];
-        let outcome =
-            trainer.fit(&objective, model.frozen_for_training(), streams, &mut sinks, self.stop)?;
+        let outcome = trainer.fit(&objective, model.frozen_for_training(), streams, &mut sinks, self.stop)?;
         Ok(outcome.finished.then(|| (outcome.model.valid(), outcome.seconds)))
     }
 
@@ -151,8 +149,7 @@ impl Run<'_> {
                 media.push(Medium::Image(Source::Bytes(bytes.into())));
             }
         }
-        let options =
-            GenerateOptions { max_new_tokens: evaluation.max_tokens, ..GenerateOptions::default() };
+        let options = GenerateOptions { max_new_tokens: evaluation.max_tokens, ..GenerateOptions::default() };
         let captions = Engine::new(folder.clone().into()).captions(&media, &[], &options)?;
         for (shown, caption) in shown.iter_mut().zip(captions) {
             shown.says = caption.text;

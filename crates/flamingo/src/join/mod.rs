@@ -96,9 +96,9 @@ pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result
     let Some(cache) = features(request, &model, &model_config, &set, stop)? else {
         return Ok(JoinEnd::Paused);
     };
-    if let Some(input) = model.resampler.input.take() {
+    if config.resampler.d_input.is_some() {
         let stats = channels(&dir, &cache, &set)?;
-        model.resampler.input = Some(input.standardised(&stats.mean, &stats.std));
+        model.resampler = model.resampler.map_input(|input| input.standardised(&stats.mean, &stats.std));
     }
     let mixture = Mixture {
         config,
@@ -160,10 +160,12 @@ fn features(
     set: &ConceptSet,
     stop: &AtomicBool,
 ) -> Result<Option<FeatureCache>, FlamingoError> {
-    let root = request.features.clone().or_else(features::default_root).ok_or_else(|| FlamingoError::Folder {
-        path: PathBuf::from("features"),
-        message: "nothing says where your cache folder is: set XDG_CACHE_HOME, or give --features".to_owned(),
-    })?;
+    let root =
+        request.features.clone().or_else(features::default_root).ok_or_else(|| FlamingoError::Folder {
+            path: PathBuf::from("features"),
+            message: "nothing says where your cache folder is: set XDG_CACHE_HOME, or give --features"
+                .to_owned(),
+        })?;
     let cache = FeatureCache::open(root, &model.vision, &config.vision, &config.preprocess)?;
     let options = FillOptions::default();
     if !request.config.cache_features {

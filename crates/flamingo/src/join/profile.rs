@@ -83,7 +83,7 @@ impl TimeSplit {
                 gradients.into_iter().for_each(|gradients| sum.accumulate(&model, gradients));
                 let lr = config.schedule.at(config.steps - 1, config.steps);
                 let updated = optimizer.step(config, lr, model.clone(), sum.grads());
-                done(updated.resampler.latents.val());
+                wait_for_rows(&updated);
                 updated
             });
             model = updated;
@@ -137,6 +137,13 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 fn done<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     let _ = tensor.clone().sum().into_data();
     tensor
+}
+
+/// Waits for the updated rows of the new tokens, and so for the device, which works in order.
+fn wait_for_rows(model: &Flamingo) {
+    if let Some(rows) = &model.lm.new_embedding {
+        done(rows.val());
+    }
 }
 
 /// Waits for all gradients.

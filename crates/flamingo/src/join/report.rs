@@ -79,10 +79,7 @@ impl JoinReport {
         let card = |caption: &ShownCaption| Card {
             png: caption.png.clone(),
             title: caption.title.clone(),
-            lines: vec![
-                ("says".to_owned(), caption.says.clone()),
-                ("set".to_owned(), caption.set.clone()),
-            ],
+            lines: vec![("says".to_owned(), caption.says.clone()), ("set".to_owned(), caption.set.clone())],
             good: None,
         };
         page.gallery(&self.captions.iter().map(card).collect::<Vec<_>>());

@@ -16,8 +16,8 @@ mod evaluate;
 mod report;
 
 pub use config::{ContrastiveStage, DataConfig, EvaluationConfig, FlamingoStage, LanguageStage, RunConfig};
-pub(crate) use evaluate::batch_nll;
-pub use evaluate::{Evaluation, SplitScores};
+pub(crate) use evaluate::token_losses;
+pub use evaluate::{Evaluation, PageScores, SplitScores};
 pub(crate) use report::png;
 pub use report::{Report, StageTime};
 
@@ -102,6 +102,7 @@ impl Run {
     fn open(request: &RunRequest, device: &Device) -> Result<Self, FlamingoError> {
         let config = request.config.clone();
         config.model.validate()?;
+        config.flamingo.validate_sources()?;
         let shards =
             config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
         let set = Arc::new(ConceptSet::load(&shards)?);
@@ -223,10 +224,19 @@ impl Run {
             batch,
             seed: self.stream_seed(source),
         };
-        let pages =
-            PageSampler { sampling: sampling(stage.pages_batch, "pages"), composer: self.composer.clone() };
-        let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
-        let streams = vec![stream(move |k| pages.batch(k)), stream(move |k| captions.batch(k))];
+        let sources = stage.train.sources.iter().map(|source| match source.name.as_str() {
+            FlamingoStage::PAGES => {
+                let sampling = sampling(stage.pages_batch, "pages");
+                let pages = PageSampler { sampling, composer: self.composer.clone() };
+                stream(move |k| pages.batch(k))
+            }
+            // Nothing else was let in.
+            _ => {
+                let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
+                stream(move |k| captions.batch(k))
+            }
+        });
+        let streams = sources.collect();
         let objective = FlamingoObjective { device: self.graph_device(), loss: stage.loss };
         self.stage(Stage::Flamingo, &stage.train, &objective, fresh.frozen_for_training(), streams, stop)
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::charts;
 use super::config::RunConfig;
-use super::evaluate::{Evaluation, SplitEvaluation, SplitScores};
+use super::evaluate::{Evaluation, PageScores, SplitEvaluation, SplitScores};
 use crate::error::FlamingoError;
 use crate::inspect::Summary;
 use crate::pretrained::folder::write_json;
@@ -32,6 +32,8 @@ struct Figures {
     seed: u64,
     stages: BTreeMap<String, StageTime>,
     params: Params,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heldout_pages: Option<PageScores>,
     #[serde(flatten)]
     splits: BTreeMap<String, SplitScores>,
 }
@@ -59,7 +61,8 @@ impl Report {
         let splits =
             evaluation.splits.iter().map(|split| (split.name.to_owned(), split.scores.clone())).collect();
         let params = Params { trained: summary.trained, frozen: summary.frozen };
-        let figures = Figures { seed: config.seed, stages, params, splits };
+        let heldout_pages = evaluation.pages.clone();
+        let figures = Figures { seed: config.seed, stages, params, heldout_pages, splits };
         Ok(Self { figures, evaluation, shown: config.evaluation.shown })
     }
 
@@ -83,6 +86,14 @@ impl Report {
              exactly the name; R@1 is contrastive image-to-text retrieval among all names of the row.",
         );
         page.table(HEADERS, self.rows());
+        if let Some(scores) = &self.evaluation.pages {
+            page.section(
+                "Does each name follow its own image?",
+                "Names on pages of several held-out images: negative log-likelihood with every image before its name, and \
+                 with the images of a page moved on by one; the share of names that are likelier after their own.",
+            );
+            page.table(PAGE_HEADERS, [page_row(scores)]);
+        }
         page.section("Held-out images", "Known concepts, in a drawing style in which they were never seen.");
         page.gallery(&self.cards("heldout_images", set));
         page.section("Held-out concepts", "Concepts that were never seen in any style.");
@@ -157,6 +168,18 @@ impl Report {
     }
 }
 
+const PAGE_HEADERS: [&str; 5] = ["names", "images a page", "NLL right", "rotated", "prefers own"];
+
+fn page_row(scores: &PageScores) -> Vec<String> {
+    vec![
+        scores.n.to_string(),
+        scores.images_per_page.to_string(),
+        format!("{:.2}", scores.nll_right),
+        format!("{:.2}", scores.nll_rotated),
+        format!("{:.1} %", 100.0 * scores.prefers_own),
+    ]
+}
+
 const HEADERS: [&str; 9] =
     ["", "n", "NLL right", "shuffled", "no image", "exact right", "shuffled", "R@1", "chance"];
 
@@ -173,6 +196,11 @@ impl fmt::Display for Report {
         writeln!(f, "{}", line(&HEADERS.map(str::to_owned)))?;
         for row in self.rows() {
             writeln!(f, "{}", line(&row))?;
+        }
+        if let Some(scores) = &self.evaluation.pages {
+            let row =
+                PAGE_HEADERS.iter().zip(page_row(scores)).map(|(header, cell)| format!("{header} {cell}"));
+            writeln!(f, "held-out pages: {}", row.collect::<Vec<_>>().join(", "))?;
         }
         let times = self.figures.stages.iter().map(|(name, stage)| format!("{name} {:.0} s", stage.seconds));
         writeln!(f, "\n{}", times.collect::<Vec<_>>().join(", "))

@@ -106,7 +106,9 @@ mod tests {
             panic!("smol joins two models")
         };
         assert_eq!((config.train.steps, config.train.log_every, config.seed), (7, 3, 9));
-        assert!(matches!(read("seed = 3\n", &[]).unwrap(), Configuration::Scratch(config) if config.seed == 9));
+        assert!(
+            matches!(read("seed = 3\n", &[]).unwrap(), Configuration::Scratch(config) if config.seed == 9)
+        );
         let error = read("preset = \"smoll\"\n", &[]).unwrap_err().to_string();
         assert!(error.contains("did you mean \"smol\"?"), "{error}");
         let error = read("preset = \"smol\"\nsed = 3\n", &[]).unwrap_err().to_string();
