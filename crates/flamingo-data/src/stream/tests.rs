@@ -354,7 +354,6 @@ fn clips_have_frames_and_batches_of_their_own() {
 /// Features of one position and width 2: the first byte of the medium's key, plus 1, and the frame's number.
 struct Kept {
     frames: BTreeMap<MediaKey, usize>,
-    asked: AtomicUsize,
 }
 
 impl FeatureLookup for Kept {
@@ -363,7 +362,6 @@ impl FeatureLookup for Kept {
     }
 
     fn read(&self, key: &MediaKey, out: &mut Vec<f16>) -> Result<Option<usize>, DataError> {
-        self.asked.fetch_add(1, SeqCst);
         let frames = self.frames.get(key).copied();
         for frame in 0..frames.unwrap_or(0) {
             out.extend([1.0 + f32::from(key.0[0]), frame as f32].map(f16::from_f32));
@@ -389,7 +387,7 @@ fn kept(shards: usize, records: usize, kind: fn(usize, usize) -> Kind, clips: &F
             };
         }
     }
-    Kept { frames, asked: AtomicUsize::new(0) }
+    Kept { frames }
 }
 
 fn with_features(spec: &StreamSpec, source: Made, features: &Arc<Kept>) -> Stream {
