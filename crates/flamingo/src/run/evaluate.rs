@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::error::FlamingoError;
 use crate::generate::GenerateOptions;
 use crate::loss::token_log_probs;
+use crate::model::Flamingo;
 use crate::pixels::{no_randomness, to_pixels};
 use crate::pretrained::folder::ModelFolder;
 use crate::prompt::{Medium, Source};
