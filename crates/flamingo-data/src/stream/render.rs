@@ -11,11 +11,10 @@ use super::row::{Row, RowId, Rows};
 use super::spec::PixelSpec;
 use super::walk::Place;
 use crate::collate::collate;
-use crate::image::decode;
 use crate::reject::Reject;
 use crate::sample::Medium;
 use crate::transform::ImageTransform;
-use crate::video::{self, Coverage, FrameSampling};
+use crate::video::{Coverage, FrameSampling};
 
 /// A batch and where its rows came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,11 +127,12 @@ impl Painter<'_> {
     fn paint(&self, row: &Row, medium: usize, out: &mut [f32]) -> Result<(), Reject> {
         let RowId { place, key } = &row.id;
         let mut rng = draw::of_record(self.rules.seed, Purpose::Pixels, place, medium);
-        let pictures = match &row.media[medium] {
-            Medium::Image(bytes) => decode(bytes, key).map(|picture| vec![picture]),
-            Medium::Video(bytes) => video::frames_from_bytes(bytes, key, &self.sampling(&mut rng)),
-            Medium::VideoFile(path) => video::frames(path, &self.sampling(&mut rng)),
+        let sampling = match &row.media[medium] {
+            // No number is drawn for what has no frames.
+            Medium::Image(_) => self.pixels.clip,
+            Medium::Video(..) | Medium::VideoFile(..) => self.sampling(&mut rng),
         };
+        let pictures = row.media[medium].pictures(key, &sampling);
         let pictures =
             pictures.map_err(|error| self.rules.refuse(*place, key, error.reason(), error.to_string()))?;
         let frame_len = out.len() / self.frames;

@@ -14,6 +14,7 @@ use crate::fixtures::{png, rng};
 use crate::reject::{Reason, Reject};
 use crate::sample::{Content, Medium, Sample};
 use crate::source::{Records, Unread};
+use crate::video::Interval;
 use crate::{Augment, Chunk, Document, TextTokenizer};
 
 /// Pages and pairs that are functions of their place.
@@ -113,7 +114,7 @@ fn sample(key: String, shard: usize, record: usize, kind: Kind) -> Sample {
             let second = Delay::from_saturating_duration(Duration::from_secs(1));
             let frames = (0..3).map(|frame| Frame::from_parts(picture(80 * frame), 0, 0, second));
             GifEncoder::new(&mut gif).encode_frames(frames).unwrap();
-            (caption(), vec![Medium::Video(gif)])
+            (caption(), vec![Medium::Video(gif, Interval::WHOLE)])
         }
         Kind::BadImage => (caption(), vec![Medium::Image(b"no image".to_vec())]),
         Kind::Panic => panic!("the worker fell"),
