@@ -6,7 +6,6 @@
 mod files;
 
 use std::process::Command;
-use std::time::Instant;
 
 use crate::DataError;
 use crate::image::decode;
@@ -14,7 +13,7 @@ use crate::video::{FrameSampling, frames_from_bytes};
 
 const MIB: u64 = 1 << 20;
 
-/// The longest that any of these files may take.
+/// The most computing time that any of these files may take.
 const SECONDS: f64 = 10.0;
 
 /// What a process needed for one file.
@@ -42,12 +41,14 @@ fn measure(how: &str, bytes: &[u8]) -> Measured {
     let line = text.lines().find_map(|line| line.strip_prefix("measured|"));
     let line = line.unwrap_or_else(|| panic!("{how}: {text}\n{}", String::from_utf8_lossy(&child.stderr)));
     let fields: Vec<&str> = line.splitn(4, '|').collect();
-    Measured {
+    let measured = Measured {
         resident: fields[0].parse().unwrap(),
         addresses: fields[1].parse().unwrap(),
         seconds: fields[2].parse().unwrap(),
         outcome: fields[3].to_owned(),
-    }
+    };
+    println!("{how}, {} bytes: {measured:?}", bytes.len());
+    measured
 }
 
 /// The other process of [`measure`].
@@ -59,13 +60,13 @@ fn decodes_one_file() {
     let bytes = std::fs::read(path).unwrap();
     // A picture of no importance, so that what is set up once counts before.
     decode(&files::good_png(), "good").unwrap();
-    let (resident, addresses, started) = (peak("VmHWM:"), peak("VmPeak:"), Instant::now());
+    let (resident, addresses, seconds) = (peak("VmHWM:"), peak("VmPeak:"), computed());
     let outcome = match how {
         "image" => decode(&bytes, "hostile").map(|picture| vec![picture]),
         "clip" => frames_from_bytes(&bytes, "hostile", &FrameSampling::training()),
         _ => unguarded(&bytes),
     };
-    let seconds = started.elapsed().as_secs_f64();
+    let seconds = computed() - seconds;
     let outcome = match outcome {
         Ok(pictures) => format!("ok {}x{} x{}", pictures[0].width(), pictures[0].height(), pictures.len()),
         Err(error) => format!("{}: {error}", error.reason()).replace('\n', " "),
@@ -79,6 +80,14 @@ fn peak(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// What this thread has computed so far, in seconds. Not the time on the clock: the machine may have other work to do.
+fn computed() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    // Behind the name, which may have spaces: the fields from number 3 on; 14 and 15 are hundredths of a second.
+    let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
 /// As a program does that believes every file.
@@ -161,7 +170,7 @@ fn sizes_of_a_png_are_checked_first() {
 #[test]
 fn sizes_of_a_webp_must_agree() {
     let small = files::vp8l_chunk(8, 8);
-    check("image", &files::webp_extended(16_384, 16_384, 0, &small), "image-too-large", 8);
+    check("image", &files::webp_extended(16_384, 16_384, 0, &small), "bad-image", 8);
     check("image", &files::webp_extended(1 << 24, 1 << 24, 0, &small), "", 8);
     check("image", &files::webp_extended(8_000, 8_000, 0, &small), "bad-image", 8);
 
@@ -203,7 +212,8 @@ fn animated_webps_are_bounded() {
     let frame = |size: (u32, u32), chunks: &[u8]| files::anmf(size, chunks);
     let good = frame((8, 8), &files::good_webp_chunk());
     check("clip", &files::webp_animated(8, 8, &[good.clone(), good.clone()].concat()), "ok 8x8", 8);
-    check("clip", &files::webp_animated(1 << 24, 1 << 24, &good), "too-large", 8);
+    check("clip", &files::webp_animated(1 << 24, 1 << 24, &good), "bad-image", 8);
+    check("clip", &files::webp_animated(16_384, 16_384, &good), "too-large", 8);
     // The second frame is larger than it says, or than the picture.
     let huge = files::vp8_chunk(16_383, 16_383, 3 << 20);
     for frames in [frame((8, 8), &huge), [good.clone(), frame((8, 8), &huge)].concat()] {
@@ -223,7 +233,7 @@ fn animated_webps_are_bounded() {
 
 #[test]
 fn gifs_are_bounded() {
-    check("clip", &files::gif((8, 8), (8, 8), 2), "ok 8x8", 8);
+    check("clip", &files::gif((8, 8), (1, 1), 2), "ok 8x8", 8);
     check("image", &files::gif((65_535, 65_535), (1, 1), 1), "image-too-large", 8);
     check("clip", &files::gif((65_535, 65_535), (1, 1), 2), "too-large", 8);
     // A frame that is larger than the picture.
@@ -238,6 +248,6 @@ fn gifs_are_bounded() {
 fn animated_pngs_are_bounded() {
     check("clip", &files::apng(8, 8, 3, 3, &[]), "ok 8x8", 8);
     // Says that it has more frames than it has.
-    check("clip", &files::apng(8, 8, u32::MAX, 3, &[]), "bad-image", 8);
+    check("clip", &files::apng(8, 8, u32::MAX >> 1, 3, &[]), "bad-image", 8);
     check("clip", &files::apng(8_000, 8_000, 100_000, 100_000, &[]), "too-large", 64);
 }

@@ -5,7 +5,7 @@
 
 mod csv;
 #[cfg(all(test, feature = "parquet"))]
-pub(super) mod fixture;
+pub(crate) mod fixture;
 mod json;
 #[cfg(feature = "parquet")]
 mod parquet;
