@@ -5,12 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use flamingo::run::{RunConfig, RunEnd, RunRequest, train};
+use flamingo::run::{RunConfig, RunEnd, RunRequest, plan, train};
 use flamingo::stages::Stage;
-use flamingo::train::Existing;
+use flamingo::train::progress::terminal;
+use flamingo::train::{Existing, Progress};
 use flamingo::{FlamingoError, overlay};
 
 use super::device::DeviceArg;
+use crate::exit::Usage;
+
+/// Updates of each stage that a dry run makes to measure them.
+const TRIED: u64 = 4;
 
 /// Train a Flamingo: vision encoder, language model, then the parts between them
 #[derive(Debug, clap::Args)]
@@ -38,6 +43,12 @@ pub struct Args {
     towers_from: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
+    /// auto, dashboard (curves over the whole terminal), plain (a bar, or lines where stderr is no terminal) or none
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: Progress,
+    /// Print the complete configuration, and of each stage the parameters, memory and time it takes; write nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Print the complete configuration as TOML and do nothing
     #[arg(long)]
     print_config: bool,
@@ -49,7 +60,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print!("{}", toml::to_string_pretty(&config)?);
         return Ok(());
     }
+    if let (Progress::Dashboard, Some(reason)) = (args.progress, Progress::no_dashboard()) {
+        return Err(Usage(format!("--progress dashboard: {reason}")).into());
+    }
     let device = args.device.resolve()?;
+    if args.dry_run {
+        println!("{}", toml::to_string_pretty(&config)?);
+        eprintln!("trying {TRIED} updates of each stage on {device:?}");
+        print!("{}", plan(&config, args.until, &device, TRIED)?);
+        return Ok(());
+    }
     let folder = PathBuf::from("runs").join(&args.name);
     let request = RunRequest {
         folder: folder.clone(),
@@ -57,6 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         existing: if args.resume { Existing::Resume } else { Existing::Refuse },
         until: args.until,
         towers_from: args.towers_from.clone(),
+        progress: args.progress,
     };
     let stop = Arc::new(AtomicBool::new(false));
     listen(&stop)?;
@@ -95,9 +116,12 @@ fn listen(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let stop = stop.clone();
     ctrlc::set_handler(move || {
         if stop.swap(true, Ordering::Relaxed) {
+            terminal::restore();
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this update, with a checkpoint; once more to stop at once");
+        if !terminal::is_taken() {
+            eprintln!("\nstopping after this update, with a checkpoint; once more to stop at once");
+        }
     })
     .context("cannot listen for Ctrl-C")
 }

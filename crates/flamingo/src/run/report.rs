@@ -90,6 +90,17 @@ impl Report {
         for stage in Stage::ALL {
             page.line_chart(loss_chart(stage, metrics));
         }
+        let measured: Vec<&MetricRecord> = metrics.iter().filter(|record| !record.evaluation.is_empty()).collect();
+        for stage in Stage::ALL {
+            let of_stage: Vec<&MetricRecord> =
+                measured.iter().copied().filter(|record| record.stage == stage.name()).collect();
+            if !of_stage.is_empty() {
+                page.section("Measured during training", "On held-out images, every few updates.");
+                page.line_chart(chart(&format!("{stage}: evaluations"), &of_stage, |record| {
+                    record.evaluation.iter().map(|(name, value)| (name.clone(), *value)).collect()
+                }));
+            }
+        }
         page.section(
             "Gates",
             "tanh of the gates of each gated block (figure 6 of the paper); both start at 0.",
