@@ -177,7 +177,11 @@ mod tests {
             MediaKey::image(b"clip"),
             MediaKey::clip(b"clip", &Interval::WHOLE, &sampling),
             MediaKey::clip(b"clip", &Interval::WHOLE, &window(0.5)),
-            MediaKey::clip(b"clip", &Interval::WHOLE, &FrameSampling { coverage: Coverage::Whole, ..sampling }),
+            MediaKey::clip(
+                b"clip",
+                &Interval::WHOLE,
+                &FrameSampling { coverage: Coverage::Whole, ..sampling },
+            ),
             MediaKey::clip(b"clip", &Interval::WHOLE, &FrameSampling { fps: 2.0, ..sampling }),
             MediaKey::clip(b"clip", &Interval::WHOLE, &FrameSampling { max_frames: 7, ..sampling }),
             MediaKey::clip(b"other", &Interval::WHOLE, &sampling),
@@ -192,7 +196,8 @@ mod tests {
     #[test]
     fn a_window_shows_all_of_a_short_clip() {
         let whole = FrameSampling { coverage: Coverage::Whole, max_frames: 4, ..FrameSampling::training() };
-        let known = |frames| Known(BTreeMap::from([(MediaKey::clip(b"clip", &Interval::WHOLE, &whole), frames)]));
+        let known =
+            |frames| Known(BTreeMap::from([(MediaKey::clip(b"clip", &Interval::WHOLE, &whole), frames)]));
         let window = FrameSampling { coverage: Coverage::Window(0.7), ..whole };
         let read = |frames, sampling: &FrameSampling| {
             let mut out = vec![f16::ONE];

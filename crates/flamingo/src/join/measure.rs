@@ -38,6 +38,7 @@ pub(super) struct Run<'a> {
     pub dir: RunDir,
     pub config: &'a JoinConfig,
     pub device: &'a Device,
+    pub progress: Progress,
     pub stop: &'a AtomicBool,
 }
 
@@ -53,7 +54,7 @@ impl Run<'_> {
             stage: STAGE.to_owned(),
             config: TrainConfig { seed, ..self.config.updates() },
             checkpoints: self.dir.checkpoints(STAGE),
-            progress: Progress::Auto,
+            progress: self.progress,
             threads: concurrency(self.device),
         };
         let objective = FlamingoObjective { device: self.device.clone().autodiff(), loss: self.config.loss };
