@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use flamingo::FlamingoError;
 use flamingo::data::DataError;
 use flamingo::train::TrainError;
+use flamingo_eval::EvalError;
 
 /// What was asked for cannot be: the arguments are wrong, or do not suit what is there.
 #[derive(Debug)]
@@ -34,6 +35,10 @@ pub fn message(error: &anyhow::Error) -> String {
 pub fn code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Usage>() {
         return ExitCode::from(2);
+    }
+    if let Some(error) = error.downcast_ref::<EvalError>() {
+        let usage = matches!(error, EvalError::UnknownMetric { .. } | EvalError::Needs { .. });
+        return ExitCode::from(if usage { 2 } else { 3 });
     }
     let Some(error) = error.downcast_ref::<FlamingoError>() else {
         return ExitCode::from(1);
