@@ -195,6 +195,8 @@ impl JoinConfig {
                 log_every: 20,
                 checkpoint_every: 200,
                 keep_last: 2,
+                evaluate_every: 0,
+                keep_best: None,
             },
             evaluation: JoinEvaluation {
                 sequences: 200,

@@ -27,8 +27,6 @@ pub use report::{Report, StageTime};
 pub(crate) use setup::stream;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 

@@ -111,7 +111,7 @@ impl Report {
                 measured.iter().copied().filter(|record| record.stage == stage.name()).collect();
             if !of_stage.is_empty() {
                 page.section("Measured during training", "On held-out images, every few updates.");
-                page.line_chart(chart(&format!("{stage}: evaluations"), &of_stage, |record| {
+                page.line_chart(charts::chart(&format!("{stage}: evaluations"), &of_stage, |record| {
                     record.evaluation.iter().map(|(name, value)| (name.clone(), *value)).collect()
                 }));
             }
