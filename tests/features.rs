@@ -19,6 +19,7 @@ use flamingo::data::{
 };
 use flamingo::features::{FillOptions, Filled};
 use flamingo::loss::LossSpec;
+use flamingo::resampler::Resampler;
 use flamingo::stages::flamingo::{CaptionSampler, FlamingoObjective, Sampling};
 use flamingo::train::{Objective, Progress, load_module, save_module};
 use flamingo::{FeatureCache, Flamingo, FlamingoConfig, HostBatch};
@@ -44,8 +45,8 @@ fn pictures(count: usize) -> ConceptSet {
 fn model(config: &FlamingoConfig) -> Flamingo {
     let mut model = config.init(&Device::flex()).unwrap();
     for block in &mut model.xattn {
-        block.attention_gate = block.attention_gate.clone().map(|gate| gate + 0.5);
-        block.feed_forward_gate = block.feed_forward_gate.clone().map(|gate| gate + 0.5);
+        block.attention_gate = block.attention_gate.clone().map(|gate| gate.map(|gate| gate + 0.5));
+        block.feed_forward_gate = block.feed_forward_gate.clone().map(|gate| gate.map(|gate| gate + 0.5));
     }
     model
 }
@@ -113,7 +114,7 @@ fn a_training_step_with_kept_features_is_the_step_without() {
     let sampler = |features: Option<Arc<dyn FeatureLookup>>| {
         CaptionSampler::new(Sampling {
             set: Arc::clone(&set),
-            tokenizer: Arc::clone(&tokenizer),
+            tokenizer: tokenizer.clone(),
             transform: ImageTransform::eval(config.preprocess.clone()),
             spec: SequenceSpec::default(),
             features,
@@ -136,7 +137,8 @@ fn a_training_step_with_kept_features_is_the_step_without() {
     let step = |batch: HostBatch| {
         let loss = objective.loss(&model, 0, batch).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        let latents = gradients.get::<2>(model.resampler.latents.id).unwrap();
+        let Resampler::Perceiver(resampler) = &model.resampler else { panic!("the preset's resampler") };
+        let latents = gradients.get::<2>(resampler.latents.id).unwrap();
         let value = loss.into_data().iter::<f32>().next().unwrap();
         (value, latents.into_data().iter::<f32>().collect::<Vec<_>>())
     };

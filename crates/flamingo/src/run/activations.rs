@@ -179,6 +179,7 @@ mod tests {
             media_index: vec![0; rows * len],
             loss_weights: vec![1.0; rows * len],
             pixels: Vec::new(),
+            features: None,
         }
     }
 
