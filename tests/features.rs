@@ -15,7 +15,7 @@ use flamingo::data::stream::{MixedSource, StreamSpec};
 use flamingo::data::video::FrameSampling;
 use flamingo::data::{
     ConceptSet, FeatureLookup, ImageTransform, MediaKey, RgbaImage, SequenceSpec, Source, Store, Stream,
-    TextTokenizer, list_shards,
+    TextEncoder, TextTokenizer, list_shards,
 };
 use flamingo::features::{FillOptions, Filled};
 use flamingo::loss::LossSpec;
@@ -110,7 +110,8 @@ fn a_training_step_with_kept_features_is_the_step_without() {
     let (model, set) = (model(&config), Arc::new(pictures(24)));
     let cache = Arc::new(open(root.path(), &model, &config));
     let names = set.images().iter().map(|picture| picture.name.clone());
-    let tokenizer = Arc::new(TextTokenizer::train(names.collect::<Vec<_>>(), config.lm.vocab).unwrap());
+    let tokenizer: Arc<dyn TextEncoder> =
+        Arc::new(TextTokenizer::train(names.collect::<Vec<_>>(), config.lm.vocab).unwrap());
     let sampler = |features: Option<Arc<dyn FeatureLookup>>| {
         CaptionSampler::new(Sampling {
             set: Arc::clone(&set),
