@@ -46,11 +46,12 @@ pub const SMOLLM2: Weights =
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 21] = [
+pub const SCRIPTS: [Script; 22] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
     script("preprocess", &MAIN),
+    script("colour", &MAIN),
     script("video", &MAIN),
     script("open_flamingo_parts", &MAIN),
     script("open_flamingo_models", &MAIN),

@@ -324,9 +324,7 @@ impl Pooler {
         for rows in pool::arrange(rows, batch, batches, self.shared.spec.seed, self.number) {
             let shared = Arc::clone(&self.shared);
             self.deliver(&mut open, |pool| {
-                Delivered::Batch(answer(pool, move || {
-                    render::render(rows, &shared.spec.pixels, &shared.rows())
-                }))
+                Delivered::Batch(answer(pool, move || render::render(rows, &shared.spec, &shared.rows())))
             })?;
         }
         self.number += 1;

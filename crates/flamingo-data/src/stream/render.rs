@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::draw::{self, Purpose};
 use super::row::{Row, RowId, Rows};
-use super::spec::PixelSpec;
+use super::spec::{PixelSpec, StreamSpec};
 use super::walk::Place;
 use crate::collate::collate;
-use crate::image::decode;
+use crate::error::DataError;
 use crate::reject::Reject;
 use crate::sample::Medium;
 use crate::transform::ImageTransform;
@@ -61,7 +61,8 @@ pub(super) struct Rendered {
 }
 
 /// Makes a batch of `rows`, on all threads of the pool that it is called on.
-pub(super) fn render(mut rows: Vec<Row>, pixels: &PixelSpec, rules: &Rows<'_>) -> Rendered {
+pub(super) fn render(mut rows: Vec<Row>, spec: &StreamSpec, rules: &Rows<'_>) -> Rendered {
+    let pixels = &spec.pixels;
     let frames = if rows.iter().any(Row::moves) { pixels.clip.max_frames } else { 1 };
     let mut shown: Vec<(usize, usize)> = Vec::new();
     let mut sequences = Vec::with_capacity(rows.len());
@@ -72,7 +73,8 @@ pub(super) fn render(mut rows: Vec<Row>, pixels: &PixelSpec, rules: &Rows<'_>) -
         sequences.push(sequence);
     }
 
-    let painter = Painter { pixels, transform: pixels.transform(), rules, frames };
+    let transforms = spec.sources.iter().map(|source| pixels.transform(source.flips)).collect();
+    let painter = Painter { pixels, transforms, rules, frames };
     let broken: Mutex<Vec<(usize, usize, Reject)>> = Mutex::default();
     let size = pixels.preprocess.size;
     let pad = rules.encoder.special().pad;
@@ -116,7 +118,8 @@ fn cut<T: Copy>(values: &[T], width: usize, rows: &[usize]) -> Vec<T> {
 /// Turns media into pixels.
 struct Painter<'a> {
     pixels: &'a PixelSpec,
-    transform: ImageTransform,
+    /// Of each source.
+    transforms: Vec<ImageTransform>,
     rules: &'a Rows<'a>,
     frames: usize,
 }
@@ -128,18 +131,24 @@ impl Painter<'_> {
     fn paint(&self, row: &Row, medium: usize, out: &mut [f32]) -> Result<(), Reject> {
         let RowId { place, key } = &row.id;
         let mut rng = draw::of_record(self.rules.seed, Purpose::Pixels, place, medium);
-        let pictures = match &row.media[medium] {
-            Medium::Image(bytes) => decode(bytes, key).map(|picture| vec![picture]),
+        let transform = &self.transforms[place.source];
+        let refuse = |error: DataError| self.rules.refuse(*place, key, error.reason(), error.to_string());
+        let frame_len = out.len() / self.frames;
+        let clip = match &row.media[medium] {
+            Medium::Image(bytes) => {
+                let (first, others) = out.split_at_mut(frame_len);
+                transform.read(bytes, key, &mut rng, first).map_err(refuse)?;
+                others.chunks_exact_mut(frame_len).for_each(|frame| frame.copy_from_slice(first));
+                return Ok(());
+            }
             Medium::Video(bytes) => video::frames_from_bytes(bytes, key, &self.sampling(&mut rng)),
             Medium::VideoFile(path) => video::frames(path, &self.sampling(&mut rng)),
         };
-        let pictures =
-            pictures.map_err(|error| self.rules.refuse(*place, key, error.reason(), error.to_string()))?;
-        let frame_len = out.len() / self.frames;
+        let clip = clip.map_err(refuse)?;
         for (frame, out) in out.chunks_exact_mut(frame_len).enumerate() {
-            let Some(picture) = pictures.get(frame).or(pictures.last()) else { break };
+            let Some(picture) = clip.get(frame).or(clip.last()) else { break };
             // Each frame draws the same changes.
-            self.transform.apply(picture, &mut rng.clone(), out);
+            transform.apply(picture, &mut rng.clone(), out);
         }
         Ok(())
     }
