@@ -3,6 +3,8 @@
 mod cached;
 mod decoding;
 mod engine;
+mod episodes;
+mod features;
 mod full_size;
 mod fuzz_corpus;
 mod generation;

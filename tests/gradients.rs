@@ -65,6 +65,7 @@ fn batch(size: usize) -> HostBatch {
         loss_weights: (0..2 * len).map(|place| [1.0, 0.5, 0.0, 2.0][place % 4]).collect(),
         ids,
         pixels: noise.into_data().iter().collect(),
+        features: None,
     }
 }
 

@@ -39,6 +39,7 @@ fn batch(rows: &[&[u32]], pixels: Option<Tensor<6>>, device: &Device) -> Batch {
     let phi: Vec<u32> = rows.iter().flat_map(|row| media_index(row, IMAGE, TextTie::Previous)).collect();
     let ids: Vec<i32> = rows.iter().flat_map(|row| row.iter().map(|id| *id as i32)).collect();
     Batch {
+        features: None,
         pixels,
         ids: Tensor::from_data(TensorData::new(ids, [rows.len(), len]), device),
         media: MediaLayout::new(&phi, rows.len(), len, device),

@@ -65,6 +65,7 @@ fn documents(size: usize) -> HostBatch {
         loss_weights: ids.iter().map(|id| if *id == IMAGE { 0.0 } else { 1.0 }).collect(),
         ids,
         pixels: (0..2 * DOCUMENTS).flat_map(|_| picture(size, &mut rng)).collect(),
+        features: None,
     }
 }
 

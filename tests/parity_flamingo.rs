@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
 use flamingo::nn::{Act, NormConfig};
-use flamingo::resampler::{PerceiverResampler, ResamplerConfig};
+use flamingo::resampler::{Layer, PerceiverResampler, Resampler, ResamplerConfig};
 use flamingo::xattn::{GatedXattnBlock, GatedXattnConfig, Sight};
 use flamingo::{MediaAttention, MediaLayout};
 use flamingo_testkit::{Fixture, weighted_sum};
@@ -14,6 +14,7 @@ const LATENTS: usize = 3;
 
 fn resampler(fixture: &Fixture, n_frames: usize, device: &Device) -> PerceiverResampler {
     let config = ResamplerConfig {
+        layer: Layer::Perceiver,
         d_model: D_MEDIA,
         n_layers: 2,
         n_heads: 2,
@@ -25,6 +26,7 @@ fn resampler(fixture: &Fixture, n_frames: usize, device: &Device) -> PerceiverRe
         norm: NORM,
         head_norm: None,
         init_std: 1.0,
+        d_input: None,
     };
     let mut weights = fixture
         .weights()
@@ -39,7 +41,10 @@ fn resampler(fixture: &Fixture, n_frames: usize, device: &Device) -> PerceiverRe
     if n_frames > 0 {
         weights = weights.rename("frame_embs", "frame_embeddings");
     }
-    weights.load_into(config.init(device))
+    match weights.load_into(config.init(device)) {
+        Resampler::Perceiver(resampler) => resampler,
+        other => panic!("no Perceiver: {other:?}"),
+    }
 }
 
 fn check_resampler(name: &str, n_frames: usize) {
@@ -132,7 +137,7 @@ fn check_xattn(seed: u32, mode: &str, attention: MediaAttention) {
     let wanted = |name: &str| format!("grad.{mode}.{name}");
     fixture.assert_close(&wanted("text"), text.grad(&gradients).unwrap(), 2e-5);
     fixture.assert_close(&wanted("media"), media.grad(&gradients).unwrap(), 2e-5);
-    let gate = |gate: &Param<Tensor<1>>| gate.val().grad(&gradients).unwrap();
+    let gate = |gate: &Option<Param<Tensor<1>>>| gate.as_ref().unwrap().val().grad(&gradients).unwrap();
     fixture.assert_close(&wanted("attn_gate"), gate(&block.attention_gate), 2e-5);
     fixture.assert_close(&wanted("ff_gate"), gate(&block.feed_forward_gate), 2e-5);
 }

@@ -71,6 +71,7 @@ fn batch(published: &Published, fixture: &Fixture, row: usize) -> HostBatch {
         ids,
         loss_weights: values(fixture.tensor("in.weights", &device)),
         pixels: pixels.into_data().iter().collect(),
+        features: None,
     }
 }
 

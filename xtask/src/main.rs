@@ -4,6 +4,7 @@
 //! the whole workspace selected, in one profile, so that training, tests and data recipes share one build of the
 //! dependencies: cargo merges features over the *selected* packages, and another selection would mean another build.
 
+mod ablate;
 mod parity;
 mod tidy;
 mod verbs;
@@ -59,6 +60,8 @@ enum Verb {
     Test(PassThrough),
     /// How far every part is from the program it is compared with; fixtures made anew
     Parity(verbs::parity::Args),
+    /// Train the nano model once for each ablation of the paper and each seed, and write docs/ablations.md
+    Ablate(verbs::ablate::Args),
     /// Check the rules that the compiler does not
     Tidy,
     /// Make, check or look at datasets, fetch their packages and small weights
@@ -74,7 +77,7 @@ struct PassThrough {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
-        Verb::Train(PassThrough { args }) => verbs::flamingo::run("train", args),
+        Verb::Train(PassThrough { args }) => verbs::train::run(args),
         Verb::Caption(PassThrough { args }) => verbs::flamingo::run("caption", args),
         Verb::Generate(PassThrough { args }) => verbs::flamingo::run("generate", args),
         Verb::Ask(PassThrough { args }) => verbs::flamingo::run("ask", args),
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Verb::Doctor(PassThrough { args }) => verbs::flamingo::run("doctor", args),
         Verb::Test(PassThrough { args }) => verbs::test::run(args),
         Verb::Parity(args) => verbs::parity::run(args),
+        Verb::Ablate(args) => verbs::ablate::run(args),
         Verb::Tidy => verbs::tidy::run(),
         Verb::Data(args) => verbs::data::run(args),
     };

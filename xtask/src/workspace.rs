@@ -7,10 +7,17 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// The folder of the root manifest.
+/// The folder of the root manifest; the current one if it looks like that and cargo did not start us.
 pub fn root() -> anyhow::Result<PathBuf> {
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
-        .context("CARGO_MANIFEST_DIR is not set: run this as `cargo xtask VERB`")?;
+    let Some(manifest) = std::env::var_os("CARGO_MANIFEST_DIR") else {
+        let here = std::env::current_dir().context("there is no current folder")?;
+        if here.join("xtask/Cargo.toml").is_file() {
+            return Ok(here);
+        }
+        bail!(
+            "CARGO_MANIFEST_DIR is not set: run this as `cargo xtask VERB`, or start it from the workspace's folder"
+        );
+    };
     let root = Path::new(&manifest).parent().context("the folder of xtask has no parent")?;
     Ok(root.to_owned())
 }

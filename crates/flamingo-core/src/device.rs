@@ -213,10 +213,16 @@ impl DeviceSpec {
 
 /// How many independent computations are worth doing at once on `device`: one on a GPU, which is filled by one, and
 /// the number of cores on the CPU, where many operations of one computation run on a single core.
+///
+/// `RAYON_NUM_THREADS`, which bounds the threads of an operation, bounds this too, so that several processes can share a
+/// machine.
 pub fn concurrency(device: &Device) -> usize {
     #[cfg(feature = "flex")]
     if device.clone().inner() == Device::flex() {
-        return std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let most = std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse::<usize>().ok());
+        // 0 is Rayon's word for no bound.
+        return most.filter(|most| *most > 0).map_or(cores, |most| cores.min(most));
     }
     let _ = device;
     1

@@ -13,6 +13,7 @@
 //! image side in pixels.
 
 pub mod batch;
+pub mod cache;
 pub mod device;
 pub mod media;
 pub mod nearest;
@@ -21,7 +22,7 @@ pub mod preprocess;
 pub mod probe;
 pub mod seed;
 
-pub use batch::{Batch, HostBatch};
+pub use batch::{Batch, HostBatch, HostFeatures};
 pub use device::{DeviceError, DeviceSpec};
 pub use media::{MediaAttention, MediaLayout, TextTie};
 pub use overlay::{OverlayError, overlay, overlay_value};

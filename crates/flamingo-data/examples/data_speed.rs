@@ -52,7 +52,7 @@ fn main() -> Result<(), Failure> {
     drop(stream);
 
     let spec = PreprocessSpec::clip(SIZE);
-    let transform = augment.map_or(ImageTransform::eval(spec.clone()), |it| ImageTransform::train(spec, it));
+    let transform = ImageTransform::new(spec, augment);
     println!("one thread: {:.2} ms an image", alone(folder, &transform)? * 1e3);
     Ok(())
 }

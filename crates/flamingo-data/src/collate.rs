@@ -1,6 +1,7 @@
 //! Sequences of different lengths to one rectangular batch.
 
-use flamingo_core::HostBatch;
+use flamingo_core::{HostBatch, HostFeatures};
+use half::f16;
 use rayon::prelude::*;
 
 use crate::sequence::Sequence;
@@ -21,6 +22,69 @@ pub fn collate(
     pad: u32,
     fill: impl Fn(usize, u64, &mut [f32]) + Sync,
 ) -> HostBatch {
+    let mut batch = texts(sequences, frames, size, pad);
+    if batch.media > 0 {
+        assert!(frames > 0 && size > 0, "images need at least one frame and one pixel");
+        let image_len = frames * 3 * size * size;
+        let slots = slots(sequences, batch.media);
+        batch.pixels = vec![0.0; slots.len() * image_len];
+        batch.pixels.par_chunks_exact_mut(image_len).zip(slots).for_each(|(pixels, slot)| {
+            if let Some((image, slot)) = slot {
+                fill(image, slot, pixels);
+            }
+        });
+    }
+    batch
+}
+
+/// As [`collate`], with features in the place of pixels.
+///
+/// `read(image, values)` appends the features `[f, P, E]` of the image with the given data-set index to `values` and
+/// gives the number of its frames, f. Where that is less than `frames`, the last frame stays to the end.
+///
+/// # Errors
+///
+/// What `read` gives for one of the images.
+///
+/// # Panics
+///
+/// If a sequence's buffers differ in length, if there are images but `frames` is 0, or if `read` does not append what
+/// it says.
+pub fn collate_features<E: Send>(
+    sequences: &[Sequence],
+    frames: usize,
+    size: usize,
+    [positions, width]: [usize; 2],
+    pad: u32,
+    read: impl Fn(usize, &mut Vec<f16>) -> Result<usize, E> + Sync,
+) -> Result<HostBatch, E> {
+    let mut batch = texts(sequences, frames, size, pad);
+    if batch.media > 0 {
+        assert!(frames > 0, "images need at least one frame");
+        let frame_len = positions * width;
+        let slots = slots(sequences, batch.media);
+        let mut values = vec![f16::ZERO; slots.len() * frames * frame_len];
+        let places = values.par_chunks_exact_mut(frames * frame_len).zip(slots);
+        places.filter_map(|(out, slot)| Some((out, slot?.0))).try_for_each_init(
+            Vec::new,
+            |own, (out, image)| {
+                own.clear();
+                let count = read(image, own)?;
+                assert_eq!(own.len(), count * frame_len, "features must be [{count}, {positions}, {width}]");
+                for (frame, out) in out.chunks_exact_mut(frame_len).enumerate() {
+                    let from = frame.min(count - 1) * frame_len;
+                    out.copy_from_slice(&own[from..from + frame_len]);
+                }
+                Ok(())
+            },
+        )?;
+        batch.features = Some(HostFeatures { positions, width, values });
+    }
+    Ok(batch)
+}
+
+/// The texts of a batch, without its images.
+fn texts(sequences: &[Sequence], frames: usize, size: usize, pad: u32) -> HostBatch {
     let len = sequences.iter().map(|sequence| sequence.ids.len()).max().unwrap_or(0);
     let media = sequences.iter().map(|sequence| sequence.images.len()).max().unwrap_or(0);
     let mut batch = HostBatch { batch: sequences.len(), len, media, frames, size, ..HostBatch::default() };
@@ -37,17 +101,6 @@ pub fn collate(
         batch.media_index.resize(end, 0);
         batch.loss_weights.extend(&sequence.loss_weights);
         batch.loss_weights.resize(end, 0.0);
-    }
-    if media > 0 {
-        assert!(frames > 0 && size > 0, "images need at least one frame and one pixel");
-        let image_len = frames * 3 * size * size;
-        let slots = slots(sequences, media);
-        batch.pixels = vec![0.0; slots.len() * image_len];
-        batch.pixels.par_chunks_exact_mut(image_len).zip(slots).for_each(|(pixels, slot)| {
-            if let Some((image, slot)) = slot {
-                fill(image, slot, pixels);
-            }
-        });
     }
     batch
 }
@@ -101,6 +154,28 @@ mod tests {
             collate(&[row(&[1], &[]), row(&[2, 3], &[])], 1, 48, 9, |_, _, _| panic!("no image to render"));
         assert_eq!((batch.media, batch.pixels.len()), (0, 0));
         assert_eq!(batch.ids, [1, 9, 2, 3]);
+    }
+
+    #[test]
+    fn features_are_padded_like_pixels_and_their_last_frame_stays() {
+        let rows = [row(&[1, 2], &[7]), row(&[3], &[8, 9])];
+        let read = |image: usize, values: &mut Vec<f16>| {
+            let frames = if image == 8 { 1 } else { 2 };
+            values.extend((0..frames).flat_map(|frame| [f16::from_f32((10 * image + frame) as f32); 2]));
+            Ok::<_, ()>(frames)
+        };
+        let batch = collate_features(&rows, 3, 2, [2, 1], 0, read).unwrap();
+        assert_eq!((batch.batch, batch.media, batch.frames, batch.pixels.len()), (2, 2, 3, 0));
+        let features = batch.features.unwrap();
+        assert_eq!((features.positions, features.width), (2, 1));
+        let firsts: Vec<f32> = features.values.iter().step_by(2).map(|value| value.to_f32()).collect();
+        assert_eq!(firsts, [70.0, 71.0, 71.0, 0.0, 0.0, 0.0, 80.0, 80.0, 80.0, 90.0, 91.0, 91.0]);
+
+        let fail = |image: usize, _: &mut Vec<f16>| if image == 9 { Err("nine") } else { Ok(0) };
+        let nine = [row(&[1], &[9])];
+        assert_eq!(collate_features(&nine, 1, 2, [2, 1], 0, fail), Err("nine"));
+        let text = collate_features(&[row(&[1], &[])], 1, 2, [2, 1], 0, fail).unwrap();
+        assert_eq!((text.media, text.features), (0, None));
     }
 
     #[test]

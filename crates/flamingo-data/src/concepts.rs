@@ -17,6 +17,7 @@ use image::RgbaImage;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
+use crate::features::MediaKey;
 use crate::webdataset::{Record, ShardReader};
 use crate::{DataError, image as pictures};
 
@@ -64,6 +65,8 @@ pub struct ConceptImage {
     pub split: Split,
     /// The picture.
     pub image: RgbaImage,
+    /// What the picture is known by: of its bytes as they lie in the shard.
+    pub key: MediaKey,
 }
 
 /// Pictures in a stable order: that of the shards and of the records in them.
@@ -203,6 +206,7 @@ fn read_image(record: &Record) -> Result<ConceptImage, DataError> {
             metadata(record, "split", format!("must be one of {names:?}, but is {split:?}"))
         })?,
         image: pictures::decode(record.field("png")?, &place)?,
+        key: MediaKey::image(record.field("png")?),
     })
 }
 
@@ -241,6 +245,7 @@ mod tests {
         assert_eq!((cow.name.as_str(), cow.style.as_str(), cow.split), ("cow", "noto", Split::HeldoutImages));
         assert_eq!(cow.keywords, ["moo"]);
         assert_eq!(cow.image, pixels);
+        assert_eq!(cow.key, MediaKey::image(&png(&pixels)));
         assert_eq!(set.len(), 1);
     }
 

@@ -1,5 +1,6 @@
 //! What sequences need of a tokenizer: ids of plain text, and the tokens that are not text.
 
+use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::tokenizer::{SpecialTokens, TextTokenizer};
 /// Turns text into token ids.
 ///
 /// No text becomes a special token, whatever it says: a page about `<image>` tags has no more images than it shows.
-pub trait TextEncoder: Send + Sync {
+pub trait TextEncoder: Debug + Send + Sync {
     /// The ids of `text`, without any special token.
     fn encode(&self, text: &str) -> Vec<u32>;
 
@@ -90,6 +91,11 @@ impl PretrainedEncoder {
         tokenizer.read_special_as_text();
         let special = SpecialTokens { pad: added.pad, bos, eos, image: added.image, eoc: added.eoc };
         Ok(Self { inner: tokenizer, special })
+    }
+
+    /// The token of an id, as the vocabulary has it: a space may be `Ġ` or `▁`.
+    pub fn piece(&self, id: u32) -> Option<String> {
+        self.inner.piece(id)
     }
 }
 

@@ -185,6 +185,12 @@ pub enum DataError {
         /// What is wrong, and what was expected.
         what: String,
     },
+    /// Episodes cannot be made as asked.
+    #[error("episodes: {what}")]
+    Episodes {
+        /// What is wrong, and what to do about it.
+        what: String,
+    },
     /// A stream's settings make no sense.
     #[error("stream: {what}")]
     StreamSpec {
@@ -220,6 +226,26 @@ pub enum DataError {
         /// How many processes there are.
         world: usize,
     },
+    /// Features that were kept of pictures cannot be read.
+    #[error("kept features, {}: {what}", path.display())]
+    Features {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do about it.
+        what: String,
+    },
+    /// Features were asked for of a picture that has none.
+    #[error("{name} has no features in the cache: fill the cache with this data set before training from it")]
+    NoFeatures {
+        /// The picture.
+        name: String,
+    },
+    /// Random changes were asked for of pictures whose features are read.
+    #[error(
+        "features that were kept are those of the unchanged pictures: take the augmentation away, or do without the \
+         feature cache"
+    )]
+    AugmentedFeatures,
     /// A thread of a stream panicked: a fault in this program.
     #[error("a stream's thread panicked: {what}; please report it with the record that was being read")]
     StreamPanic {

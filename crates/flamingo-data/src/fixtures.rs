@@ -9,7 +9,7 @@ use image::{ImageFormat, Rgba, RgbaImage};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::{ConceptImage, ConceptSet, Split};
+use crate::{ConceptImage, ConceptSet, MediaKey, Split};
 
 /// A generator with a fixed seed.
 pub fn rng(seed: u64) -> ChaCha8Rng {
@@ -52,6 +52,7 @@ pub fn png(image: &RgbaImage) -> Vec<u8> {
 pub fn picture(concept: &str, style: &str, name: &str, keywords: &[&str], split: Split) -> ConceptImage {
     let shade =
         concept.bytes().chain(style.bytes()).fold(0u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    let image = RgbaImage::from_pixel(4, 4, Rgba([shade, 128, 255 - shade, 255]));
     ConceptImage {
         concept: concept.to_owned(),
         style: style.to_owned(),
@@ -60,7 +61,8 @@ pub fn picture(concept: &str, style: &str, name: &str, keywords: &[&str], split:
         group: "Animals & Nature".to_owned(),
         subgroup: "animal-mammal".to_owned(),
         split,
-        image: RgbaImage::from_pixel(4, 4, Rgba([shade, 128, 255 - shade, 255])),
+        key: MediaKey::image(&png(&image)),
+        image,
     }
 }
 

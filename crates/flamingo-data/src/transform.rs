@@ -55,6 +55,14 @@ pub struct ImageTransform {
 }
 
 impl ImageTransform {
+    /// [`train`](Self::train) with random changes, [`eval`](Self::eval) without.
+    pub fn new(spec: PreprocessSpec, augment: Option<Augment>) -> Self {
+        match augment {
+            Some(augment) => Self::train(spec, augment),
+            None => Self::eval(spec),
+        }
+    }
+
     /// The transform of evaluation and inference: exact, no randomness.
     pub fn eval(spec: PreprocessSpec) -> Self {
         Self { spec, augment: None, fidelity: Fidelity::Exact }

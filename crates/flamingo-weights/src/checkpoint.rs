@@ -136,6 +136,11 @@ impl Checkpoint {
         self.entries.get(name).map(|entry| &entry.info)
     }
 
+    /// Where the bytes of a tensor begin in its file; `None` if there is no such tensor, or it does not lie in one piece.
+    pub fn offset(&self, name: &str) -> Option<u64> {
+        self.entries.get(name).filter(|entry| entry.strides.is_none()).map(|entry| entry.offset)
+    }
+
     /// What the file says beside its tensors: keys and values of a GGUF, safetensors' metadata, numbers and texts
     /// beside the weights in a training checkpoint of PyTorch.
     pub fn metadata(&self) -> &BTreeMap<String, MetadataValue> {

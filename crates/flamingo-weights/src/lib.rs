@@ -38,6 +38,7 @@ mod recipe;
 mod report;
 mod safetensors;
 mod save;
+mod save_module;
 mod strided;
 pub mod tensor;
 
@@ -49,3 +50,4 @@ pub use load::load_into;
 pub use metadata::MetadataValue;
 pub use report::LoadReport;
 pub use save::{TensorPlan, save_safetensors};
+pub use save_module::{module_tensors, save_sharded};

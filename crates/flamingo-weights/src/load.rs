@@ -171,26 +171,26 @@ fn misfit(slot: &Slot, recipe: &Recipe, tensor: &str, info: &TensorInfo) -> Opti
 
 /// Where a traversal is. Enum variants are not part of a path.
 #[derive(Default)]
-struct Path {
+pub(crate) struct Path {
     names: Vec<String>,
     container: Vec<String>,
 }
 
 impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
         if !container.starts_with("Enum:") {
             self.names.push(name.to_owned());
         }
         self.container.push(container.to_owned());
     }
 
-    fn exit(&mut self) {
+    pub(crate) fn exit(&mut self) {
         if self.container.pop().is_some_and(|container| !container.starts_with("Enum:")) {
             self.names.pop();
         }
     }
 
-    fn join(&self) -> String {
+    pub(crate) fn join(&self) -> String {
         self.names.join(".")
     }
 

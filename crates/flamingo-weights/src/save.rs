@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::{DType, TensorData};
 use serde::Serialize;
@@ -136,8 +137,11 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn beside(path: &Path) -> Self {
+        // Two threads of one process may write the same file, as two processes may.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        Self(path.with_file_name(format!(".{name}.{}.tmp", std::process::id())))
+        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Self(path.with_file_name(format!(".{name}.{process}-{count}.tmp")))
     }
 
     fn rename(&self, path: &Path) -> io::Result<()> {

@@ -8,6 +8,9 @@
 //! y = y + tanh(feed_forward_gate) * feed_forward(norm(y))
 //! ```
 //!
+//! [`Gate::None`] leaves the gates out (the paper's ablation): both branches count in full from the first update on, and the
+//! new model does not begin as the old one.
+//!
 //! Which image a text position sees is phi, a [`MediaLayout`](flamingo_core::MediaLayout); a position without an image gets exactly zero from the
 //! attention (the feed-forward branch still acts on it). The visual tokens are not normalised again here.
 //!
@@ -49,7 +52,7 @@ impl Placement {
     }
 }
 
-/// What a gate multiplies.
+/// What a tanh gate multiplies, if there are gates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gate {
@@ -58,6 +61,19 @@ pub enum Gate {
     Scalar,
     /// A number for each channel (an option of IDEFICS).
     Vector,
+    /// No gates: the branches are added as they are, from the start (table 3 of the paper, "Tanh gating").
+    None,
+}
+
+impl Gate {
+    /// Numbers in a gate for text of width `d_model`.
+    fn width(self, d_model: usize) -> Option<usize> {
+        match self {
+            Gate::Scalar => Some(1),
+            Gate::Vector => Some(d_model),
+            Gate::None => None,
+        }
+    }
 }
 
 /// The gated blocks' sizes and where they stand.
@@ -90,7 +106,7 @@ pub struct GatedXattnConfig {
     /// Whether the feed-forward network has a gate of its own (SwiGLU in IDEFICS).
     #[serde(default)]
     pub gated: bool,
-    /// What the tanh gates multiply.
+    /// What the tanh gates multiply, or whether there are none.
     #[serde(default)]
     pub gate: Gate,
 }
@@ -122,11 +138,8 @@ impl GatedXattnConfig {
 
     /// Creates one block on `device`.
     pub fn init(&self, device: &Device) -> GatedXattnBlock {
-        let gate_width = match self.gate {
-            Gate::Scalar => 1,
-            Gate::Vector => self.d_model,
-        };
-        let gate = || Initializer::Zeros.init([gate_width], device);
+        let gate_width = self.gate.width(self.d_model);
+        let gate = || gate_width.map(|width| Initializer::Zeros.init([width], device));
         let attention = AttentionConfig {
             d_query: self.d_model,
             d_context: self.d_media,
@@ -156,14 +169,14 @@ impl GatedXattnConfig {
 /// One gated block; see the [crate documentation](crate).
 #[derive(Module, Debug)]
 pub struct GatedXattnBlock {
-    /// `[1]` or `[D]`; the attention is multiplied by its tanh.
-    pub attention_gate: Param<Tensor<1>>,
+    /// `[1]` or `[D]`; the attention is multiplied by its tanh. None with [`Gate::None`].
+    pub attention_gate: Option<Param<Tensor<1>>>,
     /// Before the attention.
     pub attention_norm: Norm,
     /// From text to visual tokens.
     pub attention: Attention,
-    /// `[1]` or `[D]`; the feed-forward network is multiplied by its tanh.
-    pub feed_forward_gate: Param<Tensor<1>>,
+    /// `[1]` or `[D]`; the feed-forward network is multiplied by its tanh. None with [`Gate::None`].
+    pub feed_forward_gate: Option<Param<Tensor<1>>>,
     /// Before the feed-forward network.
     pub feed_forward_norm: Norm,
     /// On each text position.
@@ -180,13 +193,13 @@ impl GatedXattnBlock {
             return self.feed(text);
         }
         let attended = self.attend(text.clone(), media, sight);
-        self.feed(text + attended * gate(&self.attention_gate))
+        self.feed(text + gated(attended, self.attention_gate.as_ref()))
     }
 
     /// The gated feed-forward network alone: what the block does to text that sees nothing. `[B, L, D]` to `[B, L, D]`.
     pub fn feed(&self, text: Tensor<3>) -> Tensor<3> {
         let h = self.feed_forward_norm.forward(text.clone());
-        text + self.feed_forward.forward(h) * gate(&self.feed_forward_gate)
+        text + gated(self.feed_forward.forward(h), self.feed_forward_gate.as_ref())
     }
 
     /// The cross-attention alone, before its gate: `[B, L, D]`.
@@ -251,16 +264,24 @@ impl GatedXattnBlock {
         MediaKv { key: apart(key), value: apart(value) }
     }
 
-    /// `tanh` of both gates: attention, feed-forward; of a gate for each channel, the mean of the absolute values.
-    pub fn gates(&self) -> [f32; 2] {
+    /// `tanh` of both gates: attention, feed-forward; of a gate for each channel, the mean of the absolute values. None
+    /// with [`Gate::None`].
+    pub fn gates(&self) -> Option<[f32; 2]> {
         let number = |gate: Tensor<1>| if gate.dims() == [1] { gate } else { gate.abs().mean() };
-        [&self.attention_gate, &self.feed_forward_gate].map(|gate| number(gate.val().tanh()).into_scalar())
+        let opening = |gate: &Param<Tensor<1>>| number(gate.val().tanh()).into_scalar();
+        Some([self.attention_gate.as_ref().map(opening)?, self.feed_forward_gate.as_ref().map(opening)?])
     }
 }
 
-fn gate(gate: &Param<Tensor<1>>) -> Tensor<3> {
-    let [width] = gate.dims();
-    gate.val().tanh().reshape([1, 1, width])
+/// `[B, L, D]` through its gate.
+fn gated(branch: Tensor<3>, gate: Option<&Param<Tensor<1>>>) -> Tensor<3> {
+    match gate {
+        Some(gate) => {
+            let [width] = gate.dims();
+            branch * gate.val().tanh().reshape([1, 1, width])
+        }
+        None => branch,
+    }
 }
 
 #[cfg(test)]
@@ -277,7 +298,7 @@ mod tests {
 
     /// Gates away from zero, where nothing is hidden.
     fn open(block: GatedXattnBlock) -> GatedXattnBlock {
-        let half = |param: Param<Tensor<1>>| param.map(|gate| gate + 0.5);
+        let half = |gate: Option<Param<Tensor<1>>>| gate.map(|gate| gate.map(|gate| gate + 0.5));
         GatedXattnBlock {
             attention_gate: half(block.attention_gate),
             feed_forward_gate: half(block.feed_forward_gate),
@@ -303,6 +324,38 @@ mod tests {
         let sight = Sight::new(&layout, MediaAttention::Preceding, media.dims());
         let out = block.forward(text.clone(), &media, &sight);
         assert_eq!(out.into_data(), text.into_data());
+    }
+
+    #[test]
+    fn without_gates_both_branches_count_in_full_from_the_start() {
+        let device = Device::flex().autodiff();
+        let with = config().init(&device);
+        let without = GatedXattnConfig { gate: Gate::None, ..config() }.init(&device);
+        assert_eq!(count_parameters(&with), count_parameters(&without) + 2);
+        assert_eq!(without.gates(), None);
+
+        let (text, visual) = (random([2, 3, 8], &device), random([2, 2, 4, 6], &device));
+        let layout = MediaLayout::new(&[0, 1, 2, 1, 1, 1], 2, 3, &device);
+        let media = without.media_kv(visual);
+        let sight = Sight::new(&layout, MediaAttention::Preceding, media.dims());
+        let seen = text.clone() + without.attend(text.clone(), &media, &sight);
+        let fed = without.feed_forward.forward(without.feed_forward_norm.forward(seen.clone()));
+        let out = without.forward(text.clone(), &media, &sight);
+        assert_close(out.clone(), seen + fed, 1e-6);
+        // Gates as wide open as gates can be are the same block.
+        let wide = |gate: Option<Param<Tensor<1>>>| gate.map(|gate| gate.map(|gate| gate + 20.0));
+        let open = GatedXattnBlock {
+            attention_gate: wide(with.attention_gate),
+            feed_forward_gate: wide(with.feed_forward_gate),
+            ..without.clone()
+        };
+        assert_close(open.forward(text, &media, &sight), out.clone(), 1e-6);
+
+        let gradients = out.powi_scalar(2).sum().backward();
+        for linear in [&without.attention.query, &without.attention.output, &without.feed_forward.down] {
+            let gradient: f32 = linear.weight.val().grad(&gradients).unwrap().abs().sum().into_scalar();
+            assert!(gradient > 0.0);
+        }
     }
 
     #[test]

@@ -172,7 +172,8 @@ impl FlamingoConfig {
         if let Some(size) = self.vision.image_size() {
             same("vision.image_size", size, "preprocess.size", self.preprocess.size)?;
         }
-        same("vision feature width", self.vision.d_features(), "resampler.d_model", self.resampler.d_model)?;
+        let input = if self.resampler.d_input.is_some() { "resampler.d_input" } else { "resampler.d_model" };
+        same("vision feature width", self.vision.d_features(), input, self.resampler.d_features())?;
         same("resampler.d_model", self.resampler.d_model, "xattn.d_media", self.xattn.d_media)?;
         same("lm.d_model", self.lm.d_model, "xattn.d_model", self.xattn.d_model)?;
         if self.lm.new_tokens < NEW_TOKENS {
@@ -188,7 +189,9 @@ impl FlamingoConfig {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Tensor};
+    use flamingo_resampler::Layer;
     use flamingo_vision::VitConfig;
+    use flamingo_xattn::Gate;
 
     use super::*;
 
@@ -228,6 +231,20 @@ mod tests {
     fn an_encoder_for_one_image_size_gets_no_other() {
         let error = with_vit(48).init(&Device::flex()).unwrap_err().to_string();
         assert!(error.contains("vision.image_size is 8, preprocess.size is 48"), "{error}");
+    }
+
+    #[test]
+    fn models_saved_before_there_were_ablations_still_read() {
+        let ablated = FlamingoConfig {
+            resampler: ResamplerConfig { layer: Layer::Mlp, ..FlamingoConfig::nano().resampler },
+            xattn: GatedXattnConfig { gate: Gate::None, ..FlamingoConfig::nano().xattn },
+            ..FlamingoConfig::nano()
+        };
+        let mut saved = serde_json::to_value(&ablated).unwrap();
+        assert_eq!(serde_json::from_value::<FlamingoConfig>(saved.clone()).unwrap(), ablated);
+        assert_eq!(saved["resampler"].as_object_mut().unwrap().remove("layer").unwrap(), "mlp");
+        assert_eq!(saved["xattn"].as_object_mut().unwrap().remove("gate").unwrap(), "none");
+        assert_eq!(serde_json::from_value::<FlamingoConfig>(saved).unwrap(), FlamingoConfig::nano());
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! by its tables.
 
 use flamingo_core::media::{TextTie, media_index};
-use flamingo_data::{PretrainedTokenizer, TextTokenizer};
+use flamingo_data::{PretrainedEncoder, PretrainedTokenizer, SpecialTokens, TextEncoder, TextTokenizer};
 
 use crate::error::FlamingoError;
 use crate::generate::Decode;
@@ -53,6 +53,8 @@ pub struct Dialect {
 #[derive(Debug, Clone)]
 enum Tokenizer {
     Own(TextTokenizer),
+    /// Of a published language model that was joined here.
+    Joined(PretrainedEncoder),
     Published(PretrainedTokenizer),
     Absent,
 }
@@ -71,14 +73,22 @@ pub struct Encoded {
 impl Dialect {
     /// Of a model trained here.
     pub fn paper(tokenizer: TextTokenizer) -> Self {
-        let special = tokenizer.special();
+        Self::spelled(tokenizer.special(), Tokenizer::Own(tokenizer))
+    }
+
+    /// Of a model trained here around a published language model.
+    pub fn joined(tokenizer: PretrainedEncoder) -> Self {
+        Self::spelled(tokenizer.special(), Tokenizer::Joined(tokenizer))
+    }
+
+    fn spelled(special: SpecialTokens, tokenizer: Tokenizer) -> Self {
         Self {
             style: Style::Paper,
             bos: Some(special.bos),
             image: Some(special.image),
             eoc: Some(special.eoc),
             eos: vec![special.eos],
-            tokenizer: Tokenizer::Own(tokenizer),
+            tokenizer,
         }
     }
 
@@ -218,6 +228,7 @@ impl Dialect {
     pub fn continuation(&self, text: &str) -> Result<Vec<u32>, FlamingoError> {
         match &self.tokenizer {
             Tokenizer::Own(tokenizer) => Ok(tokenizer.encode(text)),
+            Tokenizer::Joined(tokenizer) => Ok(tokenizer.encode(text)),
             Tokenizer::Published(tokenizer) => Ok(tokenizer.encode_part(text)?),
             Tokenizer::Absent => Err(no_tokenizer()),
         }
@@ -231,6 +242,7 @@ impl Dialect {
     pub fn decode(&self, ids: &[u32]) -> Result<String, FlamingoError> {
         match &self.tokenizer {
             Tokenizer::Own(tokenizer) => Ok(tokenizer.decode(ids)),
+            Tokenizer::Joined(tokenizer) => Ok(tokenizer.decode(ids)),
             Tokenizer::Published(tokenizer) => Ok(tokenizer.decode(ids)?),
             Tokenizer::Absent => Ok(ids.iter().map(|id| self.piece(*id)).collect()),
         }
@@ -240,6 +252,7 @@ impl Dialect {
     pub fn piece(&self, id: u32) -> String {
         let piece = match &self.tokenizer {
             Tokenizer::Own(tokenizer) => tokenizer.piece(id),
+            Tokenizer::Joined(tokenizer) => tokenizer.piece(id),
             Tokenizer::Published(tokenizer) => tokenizer.piece(id),
             Tokenizer::Absent => None,
         };
@@ -249,6 +262,7 @@ impl Dialect {
     fn ids(&self, parts: &[Part]) -> Result<Vec<u32>, FlamingoError> {
         let tokenizer = match &self.tokenizer {
             Tokenizer::Own(tokenizer) => return Ok(spliced(parts, tokenizer)),
+            Tokenizer::Joined(tokenizer) => return Ok(spliced(parts, tokenizer)),
             Tokenizer::Published(tokenizer) => tokenizer,
             Tokenizer::Absent => return Err(no_tokenizer()),
         };
@@ -302,7 +316,7 @@ impl Decode for Dialect {
 }
 
 /// Special tokens by their ids, so that text never becomes one.
-fn spliced(parts: &[Part], tokenizer: &TextTokenizer) -> Vec<u32> {
+fn spliced(parts: &[Part], tokenizer: &impl TextEncoder) -> Vec<u32> {
     let special = tokenizer.special();
     let mut ids = vec![special.bos];
     for part in parts {

@@ -53,6 +53,12 @@ pub enum FlamingoError {
         /// The file, what is odd about it, and what was expected.
         what: String,
     },
+    /// A feature cache cannot be used.
+    #[error("feature cache: {what}")]
+    Features {
+        /// What is wrong.
+        what: String,
+    },
     /// A prompt that does not suit the model.
     #[error("the prompt: {what}")]
     Prompt {
@@ -103,6 +109,14 @@ pub enum FlamingoError {
     NoToken {
         /// Size of the vocabulary.
         vocab: usize,
+    },
+    /// Weights that have a name of their own are not there yet.
+    #[error("the weights {name:?} are not at {}: get them by `cargo xtask data fetch {name}`", path.display())]
+    NotFetched {
+        /// What was asked for.
+        name: String,
+        /// Where they would be.
+        path: PathBuf,
     },
     /// Neither a path nor the id of a model.
     #[error(

@@ -4,6 +4,7 @@ use std::fmt;
 
 use burn::tensor::Device;
 use flamingo_nn::count_parameters;
+use flamingo_resampler::Layer;
 use flamingo_vision::VisionConfig;
 use serde::Serialize;
 
@@ -81,7 +82,11 @@ impl Summary {
                 note: format!("{side} px to {positions} positions"),
             },
             Part {
-                name: "Perceiver Resampler",
+                name: match config.resampler.layer {
+                    Layer::Perceiver => "Perceiver Resampler",
+                    Layer::Transformer => "transformer as resampler",
+                    Layer::Mlp => "MLP as resampler",
+                },
                 layers: config.resampler.n_layers,
                 width: config.resampler.d_model,
                 heads: Some(config.resampler.n_heads),

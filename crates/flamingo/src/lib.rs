@@ -22,16 +22,19 @@
 //! Each switches on a Burn backend; several at once are fine, and [`DeviceSpec`] picks one at run time: `flex` (CPU,
 //! the default), `wgpu`, `vulkan`, `metal`, `cuda`, `rocm`.
 
+pub mod cache;
 pub mod caption;
 pub mod chat;
 pub mod config;
 pub mod dialect;
 pub mod engine;
 pub mod error;
+pub mod features;
 pub mod generate;
 pub mod hub;
 pub mod identify;
 pub mod inspect;
+pub mod join;
 pub mod loss;
 pub mod model;
 mod pixels;
@@ -41,6 +44,7 @@ pub mod published;
 pub mod run;
 pub mod score;
 pub mod stages;
+pub mod towers;
 
 pub use caption::Caption;
 pub use chat::{Conversation, Wording};
@@ -48,6 +52,7 @@ pub use config::{FlamingoConfig, Preset};
 pub use dialect::Dialect;
 pub use engine::{Engine, Limits};
 pub use error::FlamingoError;
+pub use features::FeatureCache;
 pub use identify::FileSummary;
 pub use inspect::Summary;
 pub use model::{Flamingo, Media, Seen};
@@ -56,7 +61,7 @@ pub use pretrained::{ModelSource, Network, Pretrained};
 pub use prompt::{Medium, Part, Prompt, Source};
 pub use score::Score;
 
-pub use flamingo_core::{Batch, DeviceSpec, HostBatch, MediaAttention, MediaLayout, overlay};
+pub use flamingo_core::{Batch, DeviceSpec, HostBatch, HostFeatures, MediaAttention, MediaLayout, overlay};
 
 pub use burn::tensor::DType;
 

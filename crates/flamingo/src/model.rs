@@ -13,7 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use flamingo_core::{Batch, MediaAttention, MediaLayout};
 use flamingo_lm::{Decoder, LayerHook, NoHook};
-use flamingo_resampler::PerceiverResampler;
+use flamingo_resampler::{FeatureInput, Resampler};
 use flamingo_vision::VisionEncoder;
 use flamingo_xattn::{GatedXattnBlock, MediaKv, Sight};
 
@@ -26,7 +26,7 @@ pub struct Flamingo {
     /// Images to features; never trained here.
     pub vision: VisionEncoder,
     /// Features to visual tokens.
-    pub resampler: PerceiverResampler,
+    pub resampler: Resampler,
     /// One for each layer of `xattn_layers`.
     pub xattn: Vec<GatedXattnBlock>,
     /// The language model, of which only the rows of new tokens are trained.
@@ -63,7 +63,8 @@ impl Flamingo {
         let model = self.train();
         let mut lm = model.lm.no_grad();
         lm.new_embedding = lm.new_embedding.map(|table| table.set_require_grad(true));
-        Self { vision: model.vision.valid().no_grad(), lm, ..model }
+        let resampler = model.resampler.map_input(FeatureInput::frozen_statistics);
+        Self { vision: model.vision.valid().no_grad(), resampler, lm, ..model }
     }
 
     /// Next-token scores `[B, L, V]` of a batch.
@@ -77,9 +78,9 @@ impl Flamingo {
 
     /// Hidden states `[B, L, D]` behind the last block, from which [`Decoder::logits`] makes scores.
     pub fn hidden(&self, batch: &Batch) -> Tensor<3> {
-        match &batch.pixels {
-            Some(pixels) => {
-                let media = self.media(self.visual_tokens(pixels.clone()));
+        match self.features_of(batch) {
+            Some(features) => {
+                let media = self.media(self.resample(features));
                 self.hidden_with(batch.ids.clone(), &self.see(&media, &batch.media))
             }
             None => self.hidden_with(batch.ids.clone(), &self.see_nothing()),
@@ -100,6 +101,15 @@ impl Flamingo {
         features.reshape([batch, media, frames, positions, d_features])
     }
 
+    /// The features `[B, M, F, P, E]` of a batch, without a gradient graph: those that it brings, or else those of its
+    /// pixels. `None` for text alone.
+    pub fn features_of(&self, batch: &Batch) -> Option<Tensor<5>> {
+        match (&batch.features, &batch.pixels) {
+            (Some(features), _) => Some(features.clone().inner()),
+            (None, pixels) => Some(self.features(pixels.clone()?)),
+        }
+    }
+
     /// `[B, M, F, 3, I, I]` to `[B, M, R, E]`.
     pub fn visual_tokens(&self, pixels: Tensor<6>) -> Tensor<4> {
         self.resample(self.features(pixels))
@@ -107,7 +117,7 @@ impl Flamingo {
 
     /// Features `[B, M, F, P, E]` to visual tokens `[B, M, R, E]`, on the resampler's own device.
     pub fn resample(&self, features: Tensor<5>) -> Tensor<4> {
-        let features = match self.resampler.latents.val().is_autodiff() {
+        let features = match self.resampler.is_autodiff() {
             true => Tensor::from_inner(features),
             false => features,
         };
@@ -145,10 +155,12 @@ impl Flamingo {
         self.lm.forward(ids, &NoHook)
     }
 
-    /// `tanh` of every block's gates: (language-model layer, attention, feed-forward).
+    /// `tanh` of every block's gates: (language-model layer, attention, feed-forward). Nothing if there are no gates.
     pub fn gates(&self) -> Vec<(usize, f32, f32)> {
-        let gates = self.xattn.iter().map(GatedXattnBlock::gates);
-        self.xattn_layers.iter().zip(gates).map(|(layer, [attention, ff])| (*layer, attention, ff)).collect()
+        let of_layer = |(layer, block): (&usize, &GatedXattnBlock)| {
+            block.gates().map(|[attention, ff]| (*layer, attention, ff))
+        };
+        self.xattn_layers.iter().zip(&self.xattn).filter_map(of_layer).collect()
     }
 
     /// The same weights with another rule for which images a text position sees.

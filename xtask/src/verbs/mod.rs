@@ -1,7 +1,9 @@
 //! One file per verb; `flamingo` is what all verbs share that the `flamingo` binary does.
 
+pub mod ablate;
 pub mod data;
 pub mod flamingo;
 pub mod parity;
 pub mod test;
 pub mod tidy;
+pub mod train;

@@ -1,16 +1,21 @@
-//! `flamingo train`: all three stages, or some of them, and the report.
+//! `flamingo train`: all three stages from scratch, or some of them, or two published models joined; and the report.
 
-use std::path::PathBuf;
+mod configuration;
+mod join;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
-use flamingo::run::{RunConfig, RunEnd, RunRequest, train};
+use anyhow::{Context, bail};
+use flamingo::core::device::Device;
+use flamingo::join::JoinRequest;
+use flamingo::run::{RunEnd, RunRequest, train};
 use flamingo::stages::Stage;
 use flamingo::train::Existing;
-use flamingo::{FlamingoError, overlay};
 
 use super::device::DeviceArg;
+use configuration::Configuration;
 
 /// Train a Flamingo: vision encoder, language model, then the parts between them
 #[derive(Debug, clap::Args)]
@@ -36,6 +41,9 @@ pub struct Args {
     /// Skip the first two stages by taking their results from another run
     #[arg(long, value_name = "DIR")]
     towers_from: Option<PathBuf>,
+    /// Where features of published encoders are kept, instead of your cache folder
+    #[arg(long, value_name = "DIR")]
+    features: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
     /// Print the complete configuration as TOML and do nothing
@@ -44,24 +52,36 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let config = configuration(args)?;
+    let config = Configuration::read(args.config.as_deref(), &args.set, args.seed)?;
     if args.print_config {
-        print!("{}", toml::to_string_pretty(&config)?);
+        print!("{}", config.to_toml()?);
         return Ok(());
     }
-    let device = args.device.resolve()?;
     let folder = PathBuf::from("runs").join(&args.name);
-    let request = RunRequest {
-        folder: folder.clone(),
-        config,
-        existing: if args.resume { Existing::Resume } else { Existing::Refuse },
-        until: args.until,
-        towers_from: args.towers_from.clone(),
-    };
+    let existing = if args.resume { Existing::Resume } else { Existing::Refuse };
+    let device = args.device.resolve()?;
     let stop = Arc::new(AtomicBool::new(false));
     listen(&stop)?;
     eprintln!("run {} on {device:?}", folder.display());
-    match train(&request, &device, &stop)? {
+    match config {
+        Configuration::Scratch(config) => {
+            let (until, towers_from) = (args.until, args.towers_from.clone());
+            let request = RunRequest { folder, config: *config, existing, until, towers_from };
+            scratch(&request, &device, &stop)
+        }
+        Configuration::Join(config) => {
+            if args.towers_from.is_some() || args.until != Stage::Flamingo {
+                bail!("--towers-from and --until are for runs from scratch; this one joins published towers");
+            }
+            let request = JoinRequest { folder, config: *config, existing, features: args.features.clone() };
+            join::run(&request, &device, &stop)
+        }
+    }
+}
+
+fn scratch(request: &RunRequest, device: &Device, stop: &AtomicBool) -> anyhow::Result<()> {
+    let folder = &request.folder;
+    match train(request, device, stop)? {
         RunEnd::Finished(report) => {
             println!("\n{report}");
             println!("report:  {}", folder.join("report.html").display());
@@ -69,25 +89,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
         RunEnd::Paused { stage } => {
             println!("paused before the end of stage {stage}; go on with:");
-            println!("  cargo xtask train --name {} --resume", args.name);
+            println!("  cargo xtask train --name {} --resume", run_name(folder));
         }
     }
     Ok(())
 }
 
-/// The preset, under the file, under the flags.
-fn configuration(args: &Args) -> anyhow::Result<RunConfig> {
-    let mut config = RunConfig::default();
-    if let Some(file) = &args.config {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        config = overlay(&config, &text, file.display()).map_err(FlamingoError::from)?;
-    }
-    for setting in &args.set {
-        config = overlay(&config, setting, format!("--set {setting}")).map_err(FlamingoError::from)?;
-    }
-    config.seed = args.seed.unwrap_or(config.seed);
-    Ok(config)
+/// The name of a run's folder, as `--name` has it.
+fn run_name(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The first Ctrl-C or SIGTERM asks for a checkpoint and a clean end, the second ends at once.

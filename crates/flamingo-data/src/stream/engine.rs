@@ -27,6 +27,7 @@ use super::spec::StreamSpec;
 use super::state::Cursor;
 use crate::encoder::TextEncoder;
 use crate::error::DataError;
+use crate::features::FeatureLookup;
 use crate::reject::Reject;
 
 /// Rejects that are delivered together before their pool is full.
@@ -36,6 +37,7 @@ const REJECTS_TOGETHER: usize = 64;
 pub(super) struct Shared {
     pub spec: StreamSpec,
     pub encoder: Arc<dyn TextEncoder>,
+    pub features: Option<Arc<dyn FeatureLookup>>,
     pub names: Vec<(String, Vec<String>)>,
     /// Set when nobody wants the answers any more.
     stop: AtomicBool,
@@ -43,9 +45,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub fn new(spec: StreamSpec, encoder: Arc<dyn TextEncoder>, names: Vec<(String, Vec<String>)>) -> Self {
+    pub fn new(
+        spec: StreamSpec,
+        encoder: Arc<dyn TextEncoder>,
+        features: Option<Arc<dyn FeatureLookup>>,
+        names: Vec<(String, Vec<String>)>,
+    ) -> Self {
         let budget = Budget { limit: spec.prefetch_bytes, used: Mutex::new(0), freed: Condvar::new() };
-        Self { spec, encoder, names, stop: AtomicBool::new(false), budget }
+        Self { spec, encoder, features, names, stop: AtomicBool::new(false), budget }
     }
 
     fn rows(&self) -> Rows<'_> {
@@ -116,7 +123,7 @@ pub(super) struct Delivery {
 }
 
 pub(super) enum Delivered {
-    Batch(Answer<Rendered>),
+    Batch(Answer<Result<Rendered, DataError>>),
     Rejects(Vec<Reject>),
 }
 
@@ -324,7 +331,9 @@ impl Pooler {
         for rows in pool::arrange(rows, batch, batches, self.shared.spec.seed, self.number) {
             let shared = Arc::clone(&self.shared);
             self.deliver(&mut open, |pool| {
-                Delivered::Batch(answer(pool, move || render::render(rows, &shared.spec, &shared.rows())))
+                Delivered::Batch(answer(pool, move || {
+                    render::render(rows, &shared.spec, shared.features.as_deref(), &shared.rows())
+                }))
             })?;
         }
         self.number += 1;

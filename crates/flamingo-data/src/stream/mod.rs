@@ -10,6 +10,11 @@
 //! (`prefetch_bytes`), two pools of encoded records (`pool_bytes`), and pixels of `prefetch` batches and the one that was
 //! asked for. Pixels are made only when a batch is due.
 //!
+//! A stream that is given features of media ([`FeatureLookup`]) neither decodes nor transforms those. A batch carries the
+//! features of all its media, or else the pixels of all: where the features of one that can be decoded are not there (a
+//! window of a long clip lies somewhere else every time), none are used. Nothing else changes: the rows, their order,
+//! what is refused, and the state are those of the stream without features.
+//!
 //! ```no_run
 //! use std::sync::Arc;
 //!
@@ -54,6 +59,7 @@ pub use walk::Place;
 
 use crate::encoder::TextEncoder;
 use crate::error::DataError;
+use crate::features::FeatureLookup;
 use crate::reject::RejectLog;
 use crate::source::Source;
 use crate::store::{Location, Store};
@@ -83,8 +89,22 @@ impl Stream {
     /// [`DataError::StreamSpec`] on settings that make no sense; what is wrong with a source; [`DataError::Io`] if the
     /// file of rejects cannot be opened.
     pub fn open(spec: StreamSpec, store: &Store, encoder: Arc<dyn TextEncoder>) -> Result<Self, DataError> {
+        Self::open_with(spec, store, encoder, None)
+    }
+
+    /// [`Stream::open`], with features that were kept of media.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::over_with`].
+    pub fn open_with(
+        spec: StreamSpec,
+        store: &Store,
+        encoder: Arc<dyn TextEncoder>,
+        features: Option<Arc<dyn FeatureLookup>>,
+    ) -> Result<Self, DataError> {
         let sources = open_sources(&spec, store)?;
-        Self::over(spec, sources, encoder, None)
+        Self::over_with(spec, sources, encoder, None, features)
     }
 
     /// Continues behind the last batch that was delivered before `state` was taken.
@@ -102,8 +122,23 @@ impl Stream {
         encoder: Arc<dyn TextEncoder>,
         state: StreamState,
     ) -> Result<Self, DataError> {
+        Self::resume_with(spec, store, encoder, state, None)
+    }
+
+    /// [`Stream::resume`], with features that were kept of media; the stream of the state may have had others or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::over_with`].
+    pub fn resume_with(
+        spec: StreamSpec,
+        store: &Store,
+        encoder: Arc<dyn TextEncoder>,
+        state: StreamState,
+        features: Option<Arc<dyn FeatureLookup>>,
+    ) -> Result<Self, DataError> {
         let sources = open_sources(&spec, store)?;
-        Self::over(spec, sources, encoder, Some(state))
+        Self::over_with(spec, sources, encoder, Some(state), features)
     }
 
     /// A stream over sources that are open already, in the order of the specification: formats of one's own.
@@ -117,7 +152,26 @@ impl Stream {
         encoder: Arc<dyn TextEncoder>,
         state: Option<StreamState>,
     ) -> Result<Self, DataError> {
+        Self::over_with(spec, sources, encoder, state, None)
+    }
+
+    /// [`Stream::over`], with features that were kept of media, by the encoder and the preprocessing of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::resume`]; [`DataError::AugmentedFeatures`] if there are features and the specification asks for
+    /// augmentation.
+    pub fn over_with(
+        spec: StreamSpec,
+        sources: Vec<Arc<dyn Source>>,
+        encoder: Arc<dyn TextEncoder>,
+        state: Option<StreamState>,
+        features: Option<Arc<dyn FeatureLookup>>,
+    ) -> Result<Self, DataError> {
         spec.check()?;
+        if features.is_some() && spec.pixels.augment.is_some() {
+            return Err(DataError::AugmentedFeatures);
+        }
         if sources.len() != spec.sources.len() {
             let (given, named) = (sources.len(), spec.sources.len());
             let what = format!("{given} sources are open, but `sources` names {named}");
@@ -138,7 +192,7 @@ impl Stream {
                 (source.name.clone(), shards.iter().map(ToString::to_string).collect())
             });
         let names = names.collect();
-        let shared = Arc::new(Shared::new(spec, encoder, names));
+        let shared = Arc::new(Shared::new(spec, encoder, features, names));
         let deliveries = Some(engine::start(&shared, mix, &begun.cursor)?);
         let last = (Arc::new(begun.cursor.clone()), begun.cursor.delivered);
         Ok(Self { shared, deliveries, last, batches: begun.batches, begun, log })
@@ -176,7 +230,7 @@ impl Stream {
                 Delivered::Rejects(rejects) => (None, rejects),
                 Delivered::Batch(answer) => match engine::wait(&answer) {
                     Some(rendered) => {
-                        let rendered = rendered?;
+                        let rendered = rendered??;
                         (Some(rendered.batch), rendered.rejects)
                     }
                     None => return Ok(None),

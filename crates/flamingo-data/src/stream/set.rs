@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Stream, StreamBatch, StreamSpec, StreamState};
 use crate::encoder::TextEncoder;
 use crate::error::DataError;
+use crate::features::FeatureLookup;
 use crate::store::Store;
 
 /// Several streams.
@@ -45,6 +46,21 @@ impl StreamSet {
         encoder: &Arc<dyn TextEncoder>,
         states: Option<Vec<StreamState>>,
     ) -> Result<Self, DataError> {
+        Self::open_with(spec, store, encoder, states, None)
+    }
+
+    /// [`StreamSet::open`], with features that were kept of media: see [`Stream::over_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamSet::open`] and [`Stream::over_with`].
+    pub fn open_with(
+        spec: StreamSetSpec,
+        store: &Store,
+        encoder: &Arc<dyn TextEncoder>,
+        states: Option<Vec<StreamState>>,
+        features: Option<&Arc<dyn FeatureLookup>>,
+    ) -> Result<Self, DataError> {
         let count = spec.streams.len();
         let states = match states {
             Some(states) if states.len() != count => {
@@ -58,8 +74,8 @@ impl StreamSet {
             spec.streams.into_iter().zip(states).map(|(WeightedStream { weight, stream }, state)| {
                 let encoder = Arc::clone(encoder);
                 let stream = match state {
-                    Some(state) => Stream::resume(stream, store, encoder, state),
-                    None => Stream::open(stream, store, encoder),
+                    Some(state) => Stream::resume_with(stream, store, encoder, state, features.cloned()),
+                    None => Stream::open_with(stream, store, encoder, features.cloned()),
                 };
                 Ok((weight, stream?))
             });

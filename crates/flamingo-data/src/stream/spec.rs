@@ -135,11 +135,8 @@ impl Default for PixelSpec {
 impl PixelSpec {
     /// The transform of a source whose images may be mirrored, or may not.
     pub(super) fn transform(&self, flips: bool) -> ImageTransform {
-        match self.augment.clone() {
-            Some(augment) if flips => ImageTransform::train(self.preprocess.clone(), augment),
-            Some(augment) => ImageTransform::train(self.preprocess.clone(), augment.without_flips()),
-            None => ImageTransform::eval(self.preprocess.clone()),
-        }
+        let augment = self.augment.clone().map(|it| if flips { it } else { it.without_flips() });
+        ImageTransform::new(self.preprocess.clone(), augment)
     }
 }
 

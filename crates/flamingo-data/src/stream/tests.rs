@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use half::f16;
 use image::codecs::gif::GifEncoder;
 use image::{Delay, Frame, Rgba, RgbaImage};
 use rand::Rng;
 
 use super::*;
+use crate::features::MediaKey;
 use crate::fixtures::{png, rng};
 use crate::reject::{Reason, Reject};
 use crate::sample::{Content, Medium, Sample};
 use crate::source::{Records, Unread};
+use crate::video::{Coverage, FrameSampling};
 use crate::{Augment, Chunk, Document, TextTokenizer};
 
 /// Pages and pairs that are functions of their place.
@@ -377,6 +380,120 @@ fn clips_have_frames_and_batches_of_their_own() {
             assert_eq!(frames[2], frames[3], "and stands still at its end");
         }
     }
+}
+
+/// Features of one position and width 2: the first byte of the medium's key, plus 1, and the frame's number.
+struct Kept {
+    frames: BTreeMap<MediaKey, usize>,
+}
+
+impl FeatureLookup for Kept {
+    fn shape(&self) -> [usize; 2] {
+        [1, 2]
+    }
+
+    fn read(&self, key: &MediaKey, out: &mut Vec<f16>) -> Result<Option<usize>, DataError> {
+        let frames = self.frames.get(key).copied();
+        for frame in 0..frames.unwrap_or(0) {
+            out.extend([1.0 + f32::from(key.0[0]), frame as f32].map(f16::from_f32));
+        }
+        Ok(frames)
+    }
+}
+
+/// Of all media of a source that can be decoded; of clips, the whole.
+fn kept(shards: usize, records: usize, kind: fn(usize, usize) -> Kind, clips: &FrameSampling) -> Kept {
+    let whole = FrameSampling { coverage: Coverage::Whole, ..*clips };
+    let mut frames = BTreeMap::new();
+    for (shard, record) in (0..shards).flat_map(|shard| (0..records).map(move |record| (shard, record))) {
+        let kind = kind(shard, record);
+        if matches!(kind, Kind::Reject | Kind::BadImage) {
+            continue;
+        }
+        for medium in sample(String::new(), shard, record, kind).media {
+            match medium {
+                Medium::Video(bytes) => frames.insert(MediaKey::clip(&bytes, &whole), 3),
+                Medium::Image(bytes) => frames.insert(MediaKey::image(&bytes), 1),
+                Medium::VideoFile(_) => None,
+            };
+        }
+    }
+    Kept { frames }
+}
+
+fn with_features(spec: &StreamSpec, source: Made, features: &Arc<Kept>) -> Stream {
+    let features: Arc<dyn FeatureLookup> = Arc::clone(features) as _;
+    Stream::over_with(spec.clone(), vec![Arc::new(source)], encoder(), None, Some(features)).unwrap()
+}
+
+#[test]
+fn features_change_nothing_but_the_pixels() {
+    let kind = |shard, record: usize| match some_bad(shard, record) {
+        Kind::Pair if record.is_multiple_of(5) => Kind::Clip,
+        kind => kind,
+    };
+    let mut spec = StreamSpec { epochs: Some(2), ..spec(1) };
+    spec.pixels.augment = None;
+    spec.pixels.clip.max_frames = 4;
+    let features = Arc::new(kept(3, 40, kind, &spec.pixels.clip));
+    let mut plain = over(&spec, vec![made(3, 40, kind)], None);
+    let mut kept = with_features(&spec, made(3, 40, kind), &features);
+    let (mut clips, mut places) = (0, 0);
+    loop {
+        let (plain, kept) = match (plain.next(), kept.next()) {
+            (Some(plain), Some(kept)) => (plain.unwrap(), kept.unwrap()),
+            (None, None) => break,
+            (plain, kept) => panic!("one stream ends before the other: {plain:?} {kept:?}"),
+        };
+        assert_eq!((&kept.rows, kept.tokens, kept.media), (&plain.rows, plain.tokens, plain.media));
+        let (host, pixels) = (kept.host, plain.host);
+        let features = host.features.clone().unwrap();
+        assert_eq!((features.positions, features.width, host.pixels.len()), (1, 2, 0));
+        assert_eq!(features.values.len(), 2 * pixels.images());
+        for (frame, values) in features.values.chunks(2).enumerate() {
+            let shown = pixels.pixels[frame * 48..][..48].iter().any(|value| *value != 0.0);
+            assert_eq!(shown, values[0] != f16::ZERO, "padding is zero in both, and nothing else is");
+            let last = (frame % pixels.frames).min(2) as f32;
+            assert_eq!(values[1].to_f32(), if shown && pixels.frames == 4 { last } else { 0.0 });
+            places += usize::from(shown);
+        }
+        clips += usize::from(host.frames == 4);
+        assert_eq!(
+            flamingo_core::HostBatch { pixels: pixels.pixels.clone(), features: None, ..host },
+            pixels
+        );
+    }
+    assert!(clips > 0 && places > 100, "{clips} {places}");
+    assert_eq!(kept.state(), plain.state());
+    assert_eq!(kept.rejects().by_reason(), plain.rejects().by_reason());
+    assert!(kept.rejects().by_reason()[&Reason::BadImage] > 0);
+}
+
+#[test]
+fn a_batch_with_a_medium_that_has_no_features_has_pixels() {
+    let mut spec = spec(1);
+    spec.pixels.augment = None;
+    let mut features = kept(2, 30, ordinary, &spec.pixels.clip);
+    // One picture is unknown: that of shard 1's pairs with number 3.
+    let Medium::Image(bytes) = &sample(String::new(), 1, 3, Kind::Pair).media[0] else { panic!("an image") };
+    assert_eq!(features.frames.remove(&MediaKey::image(bytes)), Some(1));
+    let stream = with_features(
+        &StreamSpec { epochs: Some(1), ..spec.clone() },
+        made(2, 30, ordinary),
+        &Arc::new(features),
+    );
+    let batches: Vec<StreamBatch> = stream.map(Result::unwrap).collect();
+    for batch in &batches {
+        let unknown = batch.rows.iter().any(|row| (row.place.shard, row.place.record) == (1, 3));
+        assert_eq!((batch.host.features.is_none(), !batch.host.pixels.is_empty()), (unknown, unknown));
+    }
+    assert_eq!(batches.iter().filter(|batch| batch.host.features.is_none()).count(), 1);
+
+    spec.pixels.augment = Some(Augment::light());
+    let source: Arc<dyn Source> = Arc::new(made(2, 30, ordinary));
+    let features: Arc<dyn FeatureLookup> = Arc::new(kept(1, 1, ordinary, &spec.pixels.clip));
+    let error = Stream::over_with(spec, vec![source], encoder(), None, Some(features)).map(drop).unwrap_err();
+    assert!(matches!(error, DataError::AugmentedFeatures), "{error}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! A model by its name: a path first, a model of the Hugging Face hub second.
+//! A model by its name: a path first, small weights that were fetched second, a model of the Hugging Face hub third.
 //!
-//! A name that exists as a path is that path. Any other must be an id, `owner/name` or `owner/name@revision`, and is
-//! looked for in the hub's cache on this machine, which other programs share, and only then fetched into it. Of a
+//! A name that exists as a path is that path; `smollm2` and the like are what `cargo xtask data fetch` got
+//! ([`cache::fetched`]). Any other must be an id, `owner/name` or `owner/name@revision`, and is looked for in the hub's cache on this machine, which other programs share, and only then fetched into it. Of a
 //! repository only what is used here is fetched: weights in one format, configuration and tokenizer.
 //!
 //! A branch that is in the cache is taken as it is, and the hub is not asked for a newer state: name a commit as the
@@ -15,6 +15,7 @@ mod snapshot;
 
 use std::path::{Path, PathBuf};
 
+use crate::cache;
 use crate::error::FlamingoError;
 
 pub use config::HubConfig;
@@ -26,8 +27,12 @@ pub use id::ModelId;
 ///
 /// As [`HubConfig::locate`] and [`HubConfig::from_env`].
 pub fn locate(name: &str) -> Result<PathBuf, FlamingoError> {
-    match existing(name) {
-        Some(path) => Ok(path),
+    if let Some(path) = existing(name) {
+        return Ok(path);
+    }
+    match cache::fetched(name) {
+        Some(path) if path.is_file() => Ok(path),
+        Some(path) => Err(FlamingoError::NotFetched { name: name.to_owned(), path }),
         None => HubConfig::from_env()?.locate(name),
     }
 }

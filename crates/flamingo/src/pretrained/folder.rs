@@ -15,7 +15,7 @@ use crate::model::Flamingo;
 
 /// The weights' file in every finished run and model folder.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
-const CONFIG: &str = "model.json";
+pub(crate) const CONFIG: &str = "model.json";
 /// What every run writes from its first records on.
 const METRICS: &str = "metrics.jsonl";
 /// The tokenizer's file in every run and model folder.

@@ -1,6 +1,7 @@
 //! Any model that can be asked, from the files that it comes in: one door for all kinds.
 
 pub(crate) mod folder;
+pub mod joined;
 pub(crate) mod kind;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::hub::locate;
 use crate::model::Flamingo;
 use crate::published::{Loaded, OpenFlamingoFiles, load_idefics, load_open_flamingo, parts_of};
 use folder::ModelFolder;
+use joined::JoinedFolder;
 use kind::Kind;
 
 /// Where a model's files are. Each part is a path, or the id of a model on a hub.
@@ -114,7 +116,8 @@ impl Flamingo {
 }
 
 impl Pretrained {
-    /// Opens a model of any kind that is known here: a run or model folder of this project, an IDEFICS, an OpenFlamingo
+    /// Opens a model of any kind that is known here: a run or model folder of this project, trained parts between two
+    /// published towers, an IDEFICS, an OpenFlamingo
     /// with its two other parts, a language model alone. A name that is no path is looked for on the hub; see
     /// [`hub`](crate::hub).
     ///
@@ -124,6 +127,10 @@ impl Pretrained {
     pub fn open(source: impl Into<ModelSource>, device: &Device) -> Result<Self, FlamingoError> {
         let source = source.into().released();
         let path = locate(&source.model)?;
+        if JoinedFolder::is_at(&path) {
+            source.is_whole()?;
+            return Ok(JoinedFolder::load(&path, device)?.into());
+        }
         if ModelFolder::is_at(&path) {
             source.is_whole()?;
             return Ok(ModelFolder::load(&path, device)?.into());

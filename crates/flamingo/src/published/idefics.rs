@@ -11,7 +11,7 @@ use flamingo_core::{MediaAttention, PreprocessSpec};
 use flamingo_lm::DecoderConfig;
 use flamingo_lm::families::{NewRows, llama};
 use flamingo_nn::{Act, NormConfig};
-use flamingo_resampler::ResamplerConfig;
+use flamingo_resampler::{Layer, ResamplerConfig};
 use flamingo_vision::families::clip;
 use flamingo_weights::{Checkpoint, KeyMap, load_into};
 use flamingo_xattn::{Gate, GatedXattnConfig, Placement};
@@ -58,6 +58,7 @@ pub fn config(config: &Value) -> Result<FlamingoConfig, FlamingoError> {
     let whole = FlamingoConfig {
         preprocess: PreprocessSpec::idefics(vision.image_size),
         resampler: ResamplerConfig {
+            layer: Layer::Perceiver,
             d_model: d_media,
             n_layers: fields.number("resampler_depth", 6)?,
             n_heads: fields.number("resampler_n_heads", 16)?,
@@ -69,6 +70,7 @@ pub fn config(config: &Value) -> Result<FlamingoConfig, FlamingoError> {
             norm: layer,
             head_norm: fields.truth("qk_layer_norms_perceiver", false)?.then_some(layer),
             init_std: 1.0,
+            d_input: None,
         },
         xattn: GatedXattnConfig {
             d_model: lm.d_model,

@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use flamingo_core::{MediaAttention, PreprocessSpec};
 use flamingo_lm::families::{Family, LanguageModel, NewRows};
 use flamingo_nn::{Act, NormConfig};
-use flamingo_resampler::ResamplerConfig;
+use flamingo_resampler::{Layer, ResamplerConfig};
 use flamingo_vision::families::{self as vision_families, clip};
 use flamingo_vision::{VisionConfig, VisionEncoder, VitConfig};
 use flamingo_weights::{Checkpoint, KeyMap, LoadReport, load_into};
@@ -167,6 +167,7 @@ impl Trained {
             None => 0,
         };
         Ok(ResamplerConfig {
+            layer: Layer::Perceiver,
             d_model,
             n_layers: self.checkpoint.names().filter(is_layer).count(),
             n_heads: inner / D_HEAD,
@@ -178,6 +179,7 @@ impl Trained {
             norm: NormConfig::Layer { epsilon: EPSILON },
             head_norm: None,
             init_std: 1.0,
+            d_input: None,
         })
     }
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use flamingo_core::nearest;
 use flamingo_data::{Augment, PageSpec, SequenceSpec};
-use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig};
+use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig, TrainError};
 use flamingo_vision::{ContrastiveConfig, TextTowerConfig};
 use serde::{Deserialize, Serialize};
 
@@ -84,8 +85,35 @@ pub struct FlamingoStage {
     pub loss: LossSpec,
     /// How pictures are varied.
     pub augment: Augment,
-    /// The updates; its sources are `pages` and `pairs`.
+    /// The updates; its sources are `pages` and `pairs`, or one of them.
     pub train: TrainConfig,
+}
+
+impl FlamingoStage {
+    /// The source of interleaved pages.
+    pub const PAGES: &str = "pages";
+    /// The source of image-text pairs.
+    pub const PAIRS: &str = "pairs";
+
+    /// Refuses sources that there are not.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] with the nearest name.
+    pub fn validate_sources(&self) -> Result<(), TrainError> {
+        let known = [Self::PAGES, Self::PAIRS];
+        match self.train.sources.iter().find(|source| !known.contains(&source.name.as_str())) {
+            None => Ok(()),
+            Some(SourceSpec { name, .. }) => Err(TrainError::Config {
+                key: "flamingo.train.sources".to_owned(),
+                message: format!(
+                    "there is no source {name:?}, but {}{}",
+                    known.join(" and "),
+                    nearest::hint(name, known)
+                ),
+            }),
+        }
+    }
 }
 
 /// The measurements at the end of a run.
@@ -227,5 +255,21 @@ fn stage(sources: &[(&str, f64)]) -> TrainConfig {
         log_every: 20,
         checkpoint_every: 200,
         keep_last: 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_not_there_is_named_with_its_nearest() {
+        let mut stage = RunConfig::nano().flamingo;
+        stage.validate_sources().unwrap();
+        stage.train.sources.remove(0);
+        stage.validate_sources().unwrap();
+        stage.train.sources[0].name = "pair".to_owned();
+        let error = stage.validate_sources().unwrap_err().to_string();
+        assert!(error.contains("\"pair\"") && error.contains("did you mean \"pairs\"?"), "{error}");
     }
 }

@@ -1,4 +1,9 @@
-//! Does the image matter? Each split's captions with the right image, with another one, and with none.
+//! Does the image matter? Each split's captions with the right image, with another one, and with none; names on pages of
+//! several images with the right one before each, and with their neighbours'.
+
+mod pages;
+
+pub use pages::PageScores;
 
 use std::sync::Arc;
 
@@ -16,7 +21,6 @@ use crate::engine::Engine;
 use crate::error::FlamingoError;
 use crate::generate::GenerateOptions;
 use crate::loss::token_log_probs;
-use crate::model::Flamingo;
 use crate::pixels::{no_randomness, to_pixels};
 use crate::pretrained::folder::ModelFolder;
 use crate::prompt::{Medium, Source};
@@ -51,6 +55,8 @@ pub struct SplitScores {
 pub struct Evaluation {
     /// Training images, held-out images, held-out concepts.
     pub splits: Vec<SplitEvaluation>,
+    /// Held-out images, several to a page; nothing if there are fewer than a page has.
+    pub pages: Option<PageScores>,
 }
 
 /// One split's.
@@ -84,7 +90,9 @@ impl Evaluation {
         let engine = Engine::new(pretrained.clone().into());
         let mut evaluator = Evaluator { config, set, contrastive, pretrained, engine, device };
         let splits = SPLITS.into_iter().map(|(split, name)| evaluator.split(split, name));
-        Ok(Self { splits: splits.collect::<Result<_, _>>()? })
+        let splits = splits.collect::<Result<_, _>>()?;
+        let pages = evaluator.pages(&sample(set, Split::HeldoutImages, config.evaluation.samples));
+        Ok(Self { splits, pages })
     }
 }
 
@@ -134,20 +142,25 @@ impl Evaluator<'_> {
 
     /// Mean over all tokens of the captions of `named`, `<EOC>` included, while seeing `seen`.
     fn nll(&self, named: &[usize], seen: Option<&[usize]>) -> f64 {
-        let ModelFolder { model, tokenizer, .. } = self.pretrained;
+        let tokenizer = &self.pretrained.tokenizer;
+        let row =
+            |index: usize| caption_row(&[(self.name(named[index]), seen.map(|seen| seen[index]))], tokenizer);
+        let rows: Vec<Sequence> = (0..named.len()).map(row).collect();
         let (mut total, mut tokens) = (0.0, 0.0);
-        for start in (0..named.len()).step_by(BATCH) {
-            let range = start..(start + BATCH).min(named.len());
-            let rows: Vec<Sequence> = range
-                .map(|index| caption_row(self.name(named[index]), seen.map(|seen| seen[index]), tokenizer))
-                .collect();
-            let batch = self.collate(&rows);
-            let weights: Vec<f32> = batch.loss_weights.clone();
-            let [sum, count] = caption_nll(model, &batch, &weights, self.device);
-            total += sum;
-            tokens += count;
+        for (row, losses) in rows.iter().zip(self.token_losses(&rows)) {
+            for (weight, loss) in row.loss_weights[1..].iter().zip(losses) {
+                total += loss * f64::from(*weight);
+                tokens += f64::from(*weight);
+            }
         }
         total / f64::max(tokens, 1.0)
+    }
+
+    /// Of each row: the negative log-likelihood (nats) of each token but the first, and of padding.
+    fn token_losses(&self, rows: &[Sequence]) -> Vec<Vec<f64>> {
+        let model = &self.pretrained.model;
+        let of_chunk = |chunk: &[Sequence]| token_losses(model, &self.collate(chunk), self.device);
+        rows.chunks(BATCH).flat_map(of_chunk).collect()
     }
 
     fn retrieval(&self, images: &[usize]) -> f64 {
@@ -187,29 +200,31 @@ impl Evaluator<'_> {
     }
 }
 
-/// `<BOS><image>name<EOC>`, or without the image; the name and its `<EOC>` count.
-fn caption_row(name: &str, seen: Option<usize>, tokenizer: &TextTokenizer) -> Sequence {
+/// `<BOS>` and, of each item, `<image>name<EOC>`, or that without the image; names and their `<EOC>` count.
+fn caption_row(items: &[(&str, Option<usize>)], tokenizer: &TextTokenizer) -> Sequence {
     let special = tokenizer.special();
     let mut ids = vec![special.bos];
-    ids.extend(seen.map(|_| special.image));
-    let prompt = ids.len();
-    ids.extend(tokenizer.encode(name));
-    ids.push(special.eoc);
+    let mut loss_weights = vec![0.0];
+    for (name, seen) in items {
+        ids.extend(seen.map(|_| special.image));
+        loss_weights.resize(ids.len(), 0.0);
+        ids.extend(tokenizer.encode(name));
+        ids.push(special.eoc);
+        loss_weights.resize(ids.len(), 1.0);
+    }
     Sequence {
         media_index: media_index(&ids, special.image, TextTie::Previous),
-        loss_weights: (0..ids.len()).map(|position| if position < prompt { 0.0 } else { 1.0 }).collect(),
-        images: seen.into_iter().collect(),
+        loss_weights,
+        images: items.iter().filter_map(|(_, seen)| *seen).collect(),
         ids,
     }
 }
 
-/// Sum of the weighted negative log-likelihoods, and of the weights.
-fn caption_nll(model: &Flamingo, batch: &HostBatch, weights: &[f32], device: &Device) -> [f64; 2] {
-    let on_device = batch.to_device(device);
-    let hidden = model.hidden(&on_device);
-    let log_probs: Vec<f32> = token_log_probs(&model.lm, hidden, on_device.ids).into_data().iter().collect();
-    let targets = weights.chunks(batch.len).flat_map(|row| &row[1..]);
-    log_probs.iter().zip(targets).fold([0.0, 0.0], |[sum, count], (log_prob, weight)| {
-        [sum - f64::from(log_prob * weight), count + f64::from(*weight)]
-    })
+/// Of each row: the negative log-likelihood (nats) of each token but the first, and of padding.
+pub(crate) fn token_losses(model: &Flamingo, host: &HostBatch, device: &Device) -> Vec<Vec<f64>> {
+    let batch = host.to_device(device);
+    let hidden = model.hidden(&batch);
+    let log_probs: Vec<f32> = token_log_probs(&model.lm, hidden, batch.ids).into_data().iter().collect();
+    let losses = |row: &[f32]| row.iter().map(|log_prob| -f64::from(*log_prob)).collect();
+    log_probs.chunks((host.len - 1).max(1)).map(losses).collect()
 }

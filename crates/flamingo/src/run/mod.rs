@@ -10,15 +10,20 @@
 //!           model.safetensors, model.json, report.json, report.html
 //! ```
 
+pub(crate) mod charts;
 mod config;
 mod evaluate;
 mod report;
 
 pub use config::{ContrastiveStage, DataConfig, EvaluationConfig, FlamingoStage, LanguageStage, RunConfig};
-pub use evaluate::{Evaluation, SplitScores};
+pub(crate) use evaluate::token_losses;
+pub use evaluate::{Evaluation, PageScores, SplitScores};
+pub(crate) use report::png;
 pub use report::{Report, StageTime};
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -97,6 +102,7 @@ impl Run {
     fn open(request: &RunRequest, device: &Device) -> Result<Self, FlamingoError> {
         let config = request.config.clone();
         config.model.validate()?;
+        config.flamingo.validate_sources()?;
         let shards =
             config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
         let set = Arc::new(ConceptSet::load(&shards)?);
@@ -173,7 +179,7 @@ impl Run {
             &stage.train,
             &objective,
             fresh,
-            vec![stream(move |k| sampler.batch(k))],
+            vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
             stop,
         )
     }
@@ -194,7 +200,7 @@ impl Run {
             &stage.train,
             &objective,
             fresh,
-            vec![stream(move |k| sampler.batch(k))],
+            vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
             stop,
         )
     }
@@ -214,13 +220,23 @@ impl Run {
             tokenizer: self.tokenizer.clone(),
             transform: ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
             spec: stage.sequence.clone(),
+            features: None,
             batch,
             seed: self.stream_seed(source),
         };
-        let pages =
-            PageSampler { sampling: sampling(stage.pages_batch, "pages"), composer: self.composer.clone() };
-        let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
-        let streams = vec![stream(move |k| pages.batch(k)), stream(move |k| captions.batch(k))];
+        let sources = stage.train.sources.iter().map(|source| match source.name.as_str() {
+            FlamingoStage::PAGES => {
+                let sampling = sampling(stage.pages_batch, "pages");
+                let pages = PageSampler { sampling, composer: self.composer.clone() };
+                stream(move |k| pages.batch(k))
+            }
+            // Nothing else was let in.
+            _ => {
+                let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
+                stream(move |k| captions.batch(k))
+            }
+        });
+        let streams = sources.collect();
         let objective = FlamingoObjective { device: self.graph_device(), loss: stage.loss };
         self.stage(Stage::Flamingo, &stage.train, &objective, fresh.frozen_for_training(), streams, stop)
     }
@@ -327,9 +343,13 @@ fn weights_file(stage: Stage) -> String {
 }
 
 /// A stream whose k-th batch is `make(k)`, made ahead of time.
-fn stream<B: Send + 'static>(make: impl Fn(u64) -> B + Send + Sync + 'static) -> BoxStream<B> {
+pub(crate) fn stream<B, E>(make: impl Fn(u64) -> Result<B, E> + Send + Sync + 'static) -> BoxStream<B>
+where
+    B: Send + 'static,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
     const AHEAD: usize = 2;
-    Box::new(Indexed::new(AHEAD, move |index| Ok::<B, std::convert::Infallible>(make(index))))
+    Box::new(Indexed::new(AHEAD, make))
 }
 
 /// Text enough to learn a tokenizer from: every name comes many times.

@@ -5,13 +5,14 @@ use std::fmt;
 use std::io::Cursor;
 
 use flamingo_data::ConceptSet;
-use flamingo_train::report::{Card, ChartSpec, ReportPage, Series};
+use flamingo_train::report::{Card, ReportPage};
 use flamingo_train::{MetricRecord, RunDir, write_atomic};
 use image::{ImageFormat, RgbaImage, imageops};
 use serde::{Deserialize, Serialize};
 
+use super::charts;
 use super::config::RunConfig;
-use super::evaluate::{Evaluation, SplitEvaluation, SplitScores};
+use super::evaluate::{Evaluation, PageScores, SplitEvaluation, SplitScores};
 use crate::error::FlamingoError;
 use crate::inspect::Summary;
 use crate::pretrained::folder::write_json;
@@ -31,6 +32,8 @@ struct Figures {
     seed: u64,
     stages: BTreeMap<String, StageTime>,
     params: Params,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heldout_pages: Option<PageScores>,
     #[serde(flatten)]
     splits: BTreeMap<String, SplitScores>,
 }
@@ -58,7 +61,8 @@ impl Report {
         let splits =
             evaluation.splits.iter().map(|split| (split.name.to_owned(), split.scores.clone())).collect();
         let params = Params { trained: summary.trained, frozen: summary.frozen };
-        let figures = Figures { seed: config.seed, stages, params, splits };
+        let heldout_pages = evaluation.pages.clone();
+        let figures = Figures { seed: config.seed, stages, params, heldout_pages, splits };
         Ok(Self { figures, evaluation, shown: config.evaluation.shown })
     }
 
@@ -82,20 +86,31 @@ impl Report {
              exactly the name; R@1 is contrastive image-to-text retrieval among all names of the row.",
         );
         page.table(HEADERS, self.rows());
+        if let Some(scores) = &self.evaluation.pages {
+            page.section(
+                "Does each name follow its own image?",
+                "Names on pages of several held-out images: negative log-likelihood with every image before its name, and \
+                 with the images of a page moved on by one; the share of names that are likelier after their own.",
+            );
+            page.table(PAGE_HEADERS, [page_row(scores)]);
+        }
         page.section("Held-out images", "Known concepts, in a drawing style in which they were never seen.");
         page.gallery(&self.cards("heldout_images", set));
         page.section("Held-out concepts", "Concepts that were never seen in any style.");
         page.gallery(&self.cards("heldout_concepts", set));
         page.section("Loss", "Each stage's sources, as recorded during training.");
         for stage in Stage::ALL {
-            page.line_chart(loss_chart(stage, metrics));
+            let of_stage: Vec<&MetricRecord> =
+                metrics.iter().filter(|record| record.stage == stage.name()).collect();
+            page.line_chart(charts::losses(&format!("{stage}: loss"), &of_stage));
         }
         page.section(
             "Gates",
             "tanh of the gates of each gated block (figure 6 of the paper); both start at 0.",
         );
+        let records: Vec<&MetricRecord> = metrics.iter().collect();
         for (title, prefix) in [("Attention gates", "gate.attention."), ("Feed-forward gates", "gate.ff.")] {
-            page.line_chart(gate_chart(title, prefix, metrics));
+            page.line_chart(charts::gates(title, prefix, &records));
         }
         page.section("Time and size", "");
         let seconds = self
@@ -153,6 +168,18 @@ impl Report {
     }
 }
 
+const PAGE_HEADERS: [&str; 5] = ["names", "images a page", "NLL right", "rotated", "prefers own"];
+
+fn page_row(scores: &PageScores) -> Vec<String> {
+    vec![
+        scores.n.to_string(),
+        scores.images_per_page.to_string(),
+        format!("{:.2}", scores.nll_right),
+        format!("{:.2}", scores.nll_rotated),
+        format!("{:.1} %", 100.0 * scores.prefers_own),
+    ]
+}
+
 const HEADERS: [&str; 9] =
     ["", "n", "NLL right", "shuffled", "no image", "exact right", "shuffled", "R@1", "chance"];
 
@@ -170,50 +197,18 @@ impl fmt::Display for Report {
         for row in self.rows() {
             writeln!(f, "{}", line(&row))?;
         }
+        if let Some(scores) = &self.evaluation.pages {
+            let row =
+                PAGE_HEADERS.iter().zip(page_row(scores)).map(|(header, cell)| format!("{header} {cell}"));
+            writeln!(f, "held-out pages: {}", row.collect::<Vec<_>>().join(", "))?;
+        }
         let times = self.figures.stages.iter().map(|(name, stage)| format!("{name} {:.0} s", stage.seconds));
         writeln!(f, "\n{}", times.collect::<Vec<_>>().join(", "))
     }
 }
 
-fn loss_chart(stage: Stage, metrics: &[MetricRecord]) -> ChartSpec {
-    let of_stage: Vec<&MetricRecord> = metrics.iter().filter(|record| record.stage == stage.name()).collect();
-    chart(&format!("{stage}: loss"), &of_stage, |record| {
-        record.losses.iter().map(|(name, loss)| (name.clone(), *loss)).collect()
-    })
-}
-
-fn gate_chart(title: &str, prefix: &str, metrics: &[MetricRecord]) -> ChartSpec {
-    let records: Vec<&MetricRecord> = metrics.iter().collect();
-    chart(title, &records, |record| {
-        let layer =
-            |(name, value): (&String, &f64)| Some((format!("layer {}", name.strip_prefix(prefix)?), *value));
-        record.probes.iter().filter_map(layer).collect()
-    })
-}
-
-/// One line for each name that `values` gives, over the steps.
-fn chart(
-    title: &str,
-    records: &[&MetricRecord],
-    values: impl Fn(&MetricRecord) -> Vec<(String, f64)>,
-) -> ChartSpec {
-    let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-    for record in records {
-        for (name, value) in values(record) {
-            lines.entry(name).or_default().push((record.step as f64, value));
-        }
-    }
-    ChartSpec {
-        title: title.to_owned(),
-        x_label: "update".to_owned(),
-        y_label: String::new(),
-        series: lines.into_iter().map(|(name, points)| Series { name, points }).collect(),
-        log_y: false,
-    }
-}
-
 /// The picture on white, as a PNG file.
-fn png(picture: &RgbaImage) -> Vec<u8> {
+pub(crate) fn png(picture: &RgbaImage) -> Vec<u8> {
     let mut paper = RgbaImage::from_pixel(picture.width(), picture.height(), image::Rgba([255; 4]));
     imageops::overlay(&mut paper, picture, 0, 0);
     let mut file = Cursor::new(Vec::new());

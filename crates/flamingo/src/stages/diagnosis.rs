@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData};
-use flamingo_core::HostBatch;
+use flamingo_core::{HostBatch, HostFeatures};
 use flamingo_lm::{Decoder, LayerHook};
 
 use crate::model::Flamingo;
@@ -18,7 +18,11 @@ pub(super) fn tensors(batch: &HostBatch) -> BTreeMap<String, TensorData> {
         ("media_index".to_owned(), ints(&batch.media_index)),
         ("loss_weights".to_owned(), TensorData::new(batch.loss_weights.clone(), text)),
     ]);
-    if batch.media > 0 {
+    if let Some(features) = &batch.features {
+        let HostFeatures { positions, width, values } = features;
+        let shape = [batch.batch, batch.media, batch.frames, *positions, *width];
+        tensors.insert("features".to_owned(), TensorData::new(values.clone(), shape));
+    } else if batch.media > 0 {
         let shape = [batch.batch, batch.media, batch.frames, 3, batch.size, batch.size];
         tensors.insert("pixels".to_owned(), TensorData::new(batch.pixels.clone(), shape));
     }
@@ -30,11 +34,13 @@ pub(super) fn of_flamingo(model: &Flamingo, batch: &HostBatch) -> Option<String>
     if !batch.loss_weights.iter().chain(&batch.pixels).all(|value| value.is_finite()) {
         return Some("the data pipeline (pixels or weights)".to_owned());
     }
+    if !batch.features.iter().flat_map(|features| &features.values).all(|value| value.is_finite()) {
+        return Some("the features that were kept of the vision encoder".to_owned());
+    }
     let device = model.lm.embedding.device();
     let batch = batch.to_device(&device);
-    let media = match batch.pixels {
-        Some(pixels) => {
-            let features = model.features(pixels);
+    let media = match model.features_of(&batch) {
+        Some(features) => {
             if !is_finite(&features) {
                 return Some("vision".to_owned());
             }
@@ -107,6 +113,7 @@ fn is_finite<const N: usize>(tensor: &Tensor<N>) -> bool {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
+    use flamingo_resampler::Resampler;
 
     use super::*;
     use crate::FlamingoConfig;
@@ -123,6 +130,7 @@ mod tests {
             media_index: vec![1; 3],
             loss_weights: vec![1.0; 3],
             pixels: vec![0.5; 3 * size * size],
+            features: None,
         }
     }
 
@@ -137,8 +145,14 @@ mod tests {
             of_flamingo(&model, &batch()).unwrap()
         };
         let nan = |param: burn::module::Param<Tensor<2>>| param.map(|value| value.mul_scalar(f32::NAN));
-        let gate = |param: burn::module::Param<Tensor<1>>| param.map(|value| value + f32::NAN);
-        assert_eq!(found(&|m| m.resampler.latents = nan(m.resampler.latents.clone())), "resampler");
+        let gate = |param: Option<burn::module::Param<Tensor<1>>>| {
+            param.map(|param| param.map(|value| value + f32::NAN))
+        };
+        let blind = |m: &mut Flamingo| match &mut m.resampler {
+            Resampler::Perceiver(resampler) => resampler.latents = nan(resampler.latents.clone()),
+            other => panic!("no Perceiver: {other:?}"),
+        };
+        assert_eq!(found(&blind), "resampler");
         let last = sound.xattn.len() - 1;
         let broken = found(&|m| m.xattn[last].attention_gate = gate(m.xattn[last].attention_gate.clone()));
         assert!(broken.starts_with(&format!("xattn.{last}, before lm.blocks.")), "{broken}");
@@ -148,6 +162,16 @@ mod tests {
         let pixels = vec![f32::NAN; batch().pixels.len()];
         let torn = of_flamingo(&sound, &HostBatch { pixels, ..batch() }).unwrap();
         assert!(torn.contains("data pipeline"), "{torn}");
+        let vision = FlamingoConfig::nano().vision;
+        let (positions, width) = (vision.n_positions(batch().size), vision.d_features());
+        let kept = |value: f32| {
+            let values = vec![half::f16::from_f32(value); positions * width];
+            let features = Some(HostFeatures { positions, width, values });
+            HostBatch { pixels: Vec::new(), features, ..batch() }
+        };
+        assert_eq!(of_flamingo(&sound, &kept(0.5)), None);
+        assert!(of_flamingo(&sound, &kept(f32::INFINITY)).unwrap().contains("features that were kept"));
+        assert_eq!(tensors(&kept(0.5))["features"].shape().as_slice(), [1, 1, 1, positions, width]);
         assert_eq!(
             tensors(&batch()).keys().collect::<Vec<_>>(),
             ["ids", "loss_weights", "media_index", "pixels"]

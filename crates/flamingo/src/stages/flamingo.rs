@@ -10,7 +10,8 @@ use burn::tensor::{Device, TensorData};
 use flamingo_core::HostBatch;
 use flamingo_core::seed::derive;
 use flamingo_data::{
-    ConceptSet, ImageTransform, PageComposer, Sequence, SequenceSpec, Split, TextTokenizer, collate, sequence,
+    ConceptImage, ConceptSet, DataError, EpisodeComposer, FeatureLookup, ImageTransform, PageComposer,
+    Sequence, SequenceSpec, Split, TextEncoder, collate, collate_features, sequence,
 };
 use flamingo_train::{
     AdamWSpec, GroupSpec, LossOutput, Mixing, Objective, Schedule, SourceSpec, TrainConfig,
@@ -53,17 +54,19 @@ pub fn paper() -> TrainConfig {
     }
 }
 
-/// What both samplers need.
+/// What all samplers need.
 #[derive(Debug, Clone)]
 pub struct Sampling {
     /// The pictures.
     pub set: Arc<ConceptSet>,
     /// Cuts text into tokens.
-    pub tokenizer: Arc<TextTokenizer>,
+    pub tokenizer: Arc<dyn TextEncoder>,
     /// Pictures to pixels.
     pub transform: ImageTransform,
     /// The sequences' rules.
     pub spec: SequenceSpec,
+    /// Features in the place of pixels: every picture must have some, and `transform` no augmentation.
+    pub features: Option<Arc<dyn FeatureLookup>>,
     /// Sequences in a batch.
     pub batch: usize,
     /// Of the run and the source.
@@ -75,11 +78,21 @@ impl Sampling {
         ChaCha8Rng::seed_from_u64(derive(self.seed, [index, row as u64]))
     }
 
-    fn collate(&self, index: u64, rows: &[Sequence]) -> HostBatch {
-        let pad = self.tokenizer.special().pad;
-        collate(rows, 1, self.transform.spec.size, pad, |image, slot, out| {
-            let mut rng = ChaCha8Rng::seed_from_u64(derive(self.seed, [index, u64::MAX, slot]));
-            self.transform.apply(&self.set.images()[image].image, &mut rng, out);
+    fn collate(&self, index: u64, rows: &[Sequence]) -> Result<HostBatch, DataError> {
+        let (pad, size) = (self.tokenizer.special().pad, self.transform.spec.size);
+        let Some(features) = &self.features else {
+            return Ok(collate(rows, 1, size, pad, |image, slot, out| {
+                let mut rng = ChaCha8Rng::seed_from_u64(derive(self.seed, [index, u64::MAX, slot]));
+                self.transform.apply(&self.set.images()[image].image, &mut rng, out);
+            }));
+        };
+        if self.transform.augment.is_some() {
+            return Err(DataError::AugmentedFeatures);
+        }
+        collate_features(rows, 1, size, features.shape(), pad, |image, values| {
+            let ConceptImage { key, concept, style, name, .. } = &self.set.images()[image];
+            let absent = || DataError::NoFeatures { name: format!("{name:?} ({concept}, {style})") };
+            features.read(key, values)?.ok_or_else(absent)
         })
     }
 }
@@ -98,8 +111,17 @@ impl CaptionSampler {
         Self { sampling, images }
     }
 
+    /// Over some pictures of `sampling.set`.
+    pub fn over(sampling: Sampling, images: Vec<usize>) -> Self {
+        Self { sampling, images }
+    }
+
     /// Batch `index`.
-    pub fn batch(&self, index: u64) -> HostBatch {
+    ///
+    /// # Errors
+    ///
+    /// If features are wanted: where a picture has none, where they cannot be read, or where pictures are to be changed.
+    pub fn batch(&self, index: u64) -> Result<HostBatch, DataError> {
         let rows: Vec<Sequence> = (0..self.sampling.batch)
             .map(|row| {
                 let count = self.images.len() as u64;
@@ -131,7 +153,11 @@ pub struct PageSampler {
 
 impl PageSampler {
     /// Batch `index`.
-    pub fn batch(&self, index: u64) -> HostBatch {
+    ///
+    /// # Errors
+    ///
+    /// As [`CaptionSampler::batch`].
+    pub fn batch(&self, index: u64) -> Result<HostBatch, DataError> {
         let rows: Vec<Sequence> = (0..self.sampling.batch)
             .map(|row| {
                 let mut rng = self.sampling.rng(index, row);
@@ -139,6 +165,29 @@ impl PageSampler {
                 sequence::interleaved(&page, &self.sampling.tokenizer, &self.sampling.spec, &mut rng)
             })
             .collect();
+        self.sampling.collate(index, &rows)
+    }
+}
+
+/// Episodes that bind invented words to pictures.
+#[derive(Debug, Clone)]
+pub struct EpisodeSampler {
+    /// Pictures, tokens, the most tokens of a sequence, the loss rule. How many images there are is the composer's to say.
+    pub sampling: Sampling,
+    /// Composes the episodes.
+    pub composer: Arc<EpisodeComposer>,
+}
+
+impl EpisodeSampler {
+    /// Batch `index`.
+    ///
+    /// # Errors
+    ///
+    /// If no episode fits into the most tokens; as [`CaptionSampler::batch`].
+    pub fn batch(&self, index: u64) -> Result<HostBatch, DataError> {
+        let Sampling { tokenizer, spec, batch, .. } = &self.sampling;
+        let row = |row| self.composer.sequence(tokenizer, spec, &mut self.sampling.rng(index, row));
+        let rows = (0..*batch).map(row).collect::<Result<Vec<Sequence>, DataError>>()?;
         self.sampling.collate(index, &rows)
     }
 }

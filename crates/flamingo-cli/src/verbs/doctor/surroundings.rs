@@ -48,7 +48,11 @@ impl Kept {
         let hub = HubConfig::from_env().ok().map(|hub| hub.cache);
         vec![
             Self::new("models of the hub", hub, "made when a model is first named by its id, owner/name"),
-            Self::new("small weights", caches::weights(), "made by `cargo xtask data fetch smollm2`"),
+            Self::new(
+                "small weights",
+                flamingo::cache::weights(),
+                "made by `cargo xtask data fetch smollm2`",
+            ),
             Self::new("history of chat", caches::chat_history(), "made by `flamingo chat` in a terminal"),
         ]
     }

@@ -1,0 +1,199 @@
+//! A run that joins two published models: both stay as they are, and a resampler, gated blocks and the rows of the new
+//! tokens learn to make one model of them.
+//!
+//! ```text
+//! runs/NAME/config.json        everything the run was told
+//!           channels.json      mean and deviation of the encoder's channels
+//!           metrics.jsonl      one record every few updates
+//!           tensorboard/       the same for TensorBoard
+//!           checkpoints/join/  while it trains
+//!           towers.json, model.json, model-0000N-of-0000M.safetensors, report.json, report.html
+//! ```
+
+mod config;
+mod heldout;
+mod measure;
+mod profile;
+mod report;
+mod streams;
+
+pub use config::{JoinConfig, JoinEvaluation, JoinSource, Needs, Origin, StreamOrigin};
+pub use heldout::HeldoutScores;
+pub use profile::TimeSplit;
+pub use report::{JoinReport, ShownCaption};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::{DType, Device};
+use flamingo_core::seed::{derive, word};
+use flamingo_data::features::{of_concepts, of_source};
+use flamingo_data::stream::PixelSpec;
+use flamingo_data::{Augment, ConceptSet, FeatureLookup, Split, Store};
+use flamingo_train::{Existing, RunDir};
+
+use crate::config::FlamingoConfig;
+use crate::error::FlamingoError;
+use crate::features::{self, ChannelStats, FeatureCache, FillOptions};
+use crate::model::Flamingo;
+use crate::pretrained::folder::{read_json, write_json};
+use crate::pretrained::joined::{Joined, JoinedFolder};
+use crate::towers::{OpenLanguage, OpenVision};
+use measure::Run;
+use streams::Mixture;
+
+/// The trainer's name for the only stage.
+const STAGE: &str = "join";
+const CHANNELS: &str = "channels.json";
+/// Pictures over which channels are measured where features are not cached.
+const CHANNEL_SAMPLE: usize = 1000;
+
+/// What a run is asked to do.
+#[derive(Debug, Clone)]
+pub struct JoinRequest {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What to train and how.
+    pub config: JoinConfig,
+    /// Whether the folder may hold a run already.
+    pub existing: Existing,
+    /// Where features are kept; the project's cache folder if absent.
+    pub features: Option<PathBuf>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum JoinEnd {
+    /// All was done.
+    Finished(Box<JoinReport>),
+    /// It was asked to stop; it can be resumed.
+    Paused,
+}
+
+/// Trains, or goes on with, a run.
+///
+/// `device` is without a gradient graph; `stop` is looked at after every update.
+///
+/// # Errors
+///
+/// On anything wrong with the configuration, the towers, the data or the folder; what was finished before stays.
+pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result<JoinEnd, FlamingoError> {
+    let config = &request.config;
+    let set = Arc::new(ConceptSet::load(&streams::concept_shards(&config.concepts)?)?);
+    let lm = config.towers.lm.open(device)?;
+    let vision = config.towers.vision.open(device)?;
+    let model_config = config.model(&lm)?;
+
+    let dir = RunDir::create(&request.folder, request.existing)?;
+    begin(&dir, config)?;
+    device.seed(derive(config.seed, [word("weights"), word(STAGE)]));
+    let mut model = model_config.init(device)?;
+    let OpenLanguage { decoder, tokenizer, fingerprint: lm_sha256, .. } = lm;
+    let OpenVision { encoder, preprocess, fingerprint: vision_sha256, .. } = vision;
+    (model.lm, model.vision) = (decoder, encoder);
+
+    let Some(cache) = features(request, &model, &model_config, &set, stop)? else {
+        return Ok(JoinEnd::Paused);
+    };
+    if config.resampler.d_input.is_some() {
+        let stats = channels(&dir, &cache, &set)?;
+        model.resampler = model.resampler.map_input(|input| input.standardised(&stats.mean, &stats.std));
+    }
+    let mixture = Mixture {
+        config,
+        set: &set,
+        tokenizer: Arc::new(tokenizer.clone()),
+        pixels: PixelSpec {
+            preprocess,
+            augment: (!config.cache_features).then(Augment::light),
+            ..PixelSpec::default()
+        },
+        features: config.cache_features.then(|| Arc::new(cache) as Arc<dyn FeatureLookup>),
+    };
+    let mut streams = mixture.streams()?;
+    let run = Run { dir, config, device, stop };
+    let Some((model, seconds)) = run.train(model, &mut streams)? else {
+        return Ok(JoinEnd::Paused);
+    };
+    let split = TimeSplit::measure(
+        &model.clone().frozen_for_training(),
+        &config.updates(),
+        config.loss,
+        &mut streams,
+        &device.clone().autodiff(),
+    )?;
+    drop(streams);
+    let folder = JoinedFolder {
+        model,
+        config: model_config,
+        tokenizer,
+        towers: Joined { towers: config.towers.clone(), lm_sha256, vision_sha256 },
+    };
+    folder.save(run.dir.path(), DType::BF16)?;
+    let report = run.report(&folder, &mixture, split, seconds)?;
+    Ok(JoinEnd::Finished(Box::new(report)))
+}
+
+/// Writes the configuration, or compares it with the one that the run was started with.
+fn begin(dir: &RunDir, config: &JoinConfig) -> Result<(), FlamingoError> {
+    let path = dir.join("config.json");
+    if !path.is_file() {
+        return write_json(&path, config);
+    }
+    match read_json::<JoinConfig>(&path)? == *config {
+        true => Ok(()),
+        false => Err(FlamingoError::Folder {
+            path,
+            message: "the run was started with another configuration; give the same one, or another --name"
+                .to_owned(),
+        }),
+    }
+}
+
+/// The cache of the encoder's features: with all that the run will look at in it, or, where features are computed at
+/// every update, with enough to measure the channels.
+fn features(
+    request: &JoinRequest,
+    model: &Flamingo,
+    config: &FlamingoConfig,
+    set: &ConceptSet,
+    stop: &AtomicBool,
+) -> Result<Option<FeatureCache>, FlamingoError> {
+    let root =
+        request.features.clone().or_else(features::default_root).ok_or_else(|| FlamingoError::Folder {
+            path: PathBuf::from("features"),
+            message: "nothing says where your cache folder is: set XDG_CACHE_HOME, or give --features"
+                .to_owned(),
+        })?;
+    let cache = FeatureCache::open(root, &model.vision, &config.vision, &config.preprocess)?;
+    let options = FillOptions::default();
+    if !request.config.cache_features {
+        let sample = of_concepts(set).take(CHANNEL_SAMPLE);
+        let filled = cache.fill(&model.vision, sample, &options, stop)?;
+        return Ok(filled.finished.then_some(cache));
+    }
+    let mut finished = cache.fill(&model.vision, of_concepts(set), &options, stop)?.finished;
+    let clips = PixelSpec::default().clip;
+    for source in request.config.sources.iter().filter_map(JoinSource::stream) {
+        for source in source.sources.iter().chain(&source.heldout) {
+            let source = streams::resolved(source).spec().open(&Store::default())?;
+            let filled = cache.fill(&model.vision, of_source(&*source, &clips), &options, stop)?;
+            finished &= filled.finished;
+        }
+    }
+    Ok(finished.then_some(cache))
+}
+
+/// Mean and deviation of each channel over named training pictures, measured once in a run.
+fn channels(dir: &RunDir, cache: &FeatureCache, set: &ConceptSet) -> Result<ChannelStats, FlamingoError> {
+    let path = dir.join(CHANNELS);
+    if path.is_file() {
+        return read_json(&path);
+    }
+    let pictures = set.images().iter().filter(|picture| picture.split == Split::Train);
+    let keys = pictures.map(|picture| picture.key).filter(|key| cache.contains(key));
+    let stats = cache.channel_stats(keys)?;
+    write_json(&path, &stats)?;
+    Ok(stats)
+}
