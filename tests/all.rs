@@ -11,6 +11,7 @@ mod generation;
 mod hub;
 mod hub_server;
 mod invariants;
+mod parity_colour;
 mod parity_flamingo;
 mod parity_gguf;
 mod parity_language_models;

@@ -188,6 +188,7 @@ fn spec(config: &FlamingoConfig) -> StreamSpec {
         paths: vec![emoji().join("noto-000000.tar.gz").display().to_string()],
         options: serde_json::from_value(json!({"captions": ["name"]})).unwrap(),
         weight: 1.0,
+        flips: true,
     }]);
     spec.pixels.preprocess = config.preprocess.clone();
     (spec.batch, spec.shuffle.records, spec.open_shards, spec.pool_batches) = (8, 1, 1, 1);

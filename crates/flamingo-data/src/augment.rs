@@ -17,7 +17,7 @@ use crate::transform::Canvas;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
-    /// Probability of a mirror image.
+    /// Probability of a mirror image. 0 where images show text, or where left and right are told apart.
     pub flip: f32,
     /// Largest rotation, in degrees.
     pub rotate: f32,
@@ -91,6 +91,11 @@ impl Augment {
         }
     }
 
+    /// The same without mirror images; all other draws stay as they were.
+    pub fn without_flips(self) -> Self {
+        Self { flip: 0.0, ..self }
+    }
+
     /// Draws one image's changes. The number of draws does not depend on the values.
     pub(crate) fn draw(&self, rng: &mut impl Rng) -> Drawn {
         let mut unit = || rng.random::<f32>();
@@ -109,10 +114,12 @@ impl Augment {
             scale: scale.max(1e-3),
             shift: [within(self.translate), within(self.translate)],
             shear: within(self.shear).to_radians().tan(),
-            brightness: 1.0 + within(self.brightness),
-            contrast: 1.0 + within(self.contrast),
-            saturation: if grey { 0.0 } else { 1.0 + within(self.saturation) },
-            hue: within(self.hue).to_radians(),
+            colours: ColourChange {
+                brightness: 1.0 + within(self.brightness),
+                contrast: 1.0 + within(self.contrast),
+                saturation: if grey { 0.0 } else { 1.0 + within(self.saturation) },
+                hue: within(self.hue),
+            },
         }
     }
 }
@@ -127,10 +134,7 @@ pub(crate) struct Drawn {
     scale: f32,
     shift: [f32; 2],
     shear: f32,
-    brightness: f32,
-    contrast: f32,
-    saturation: f32,
-    hue: f32,
+    pub(crate) colours: ColourChange,
 }
 
 impl Drawn {
@@ -138,17 +142,14 @@ impl Drawn {
     pub(crate) fn keeps_shape(&self) -> bool {
         self.angle == 0.0 && self.scale == 1.0 && self.shift == [0.0; 2] && self.shear == 0.0
     }
-
-    /// Whether the colours stay as they are.
-    pub(crate) fn keeps_colours(&self) -> bool {
-        [self.brightness, self.contrast, self.saturation] == [1.0; 3] && self.hue == 0.0
-    }
 }
 
 /// Samples `canvas` at the target's pixels: `[I * I]` colours in `0..=1`.
 pub(crate) fn warp(canvas: &Canvas, spec: &PreprocessSpec, drawn: &Drawn) -> Vec<[f32; 3]> {
     let size = spec.size as f32;
-    let (width, height) = (canvas.raster.width as f32, canvas.raster.height as f32);
+    // In pixels of the raster, of which the last may be of the picture in part.
+    let share = canvas.picture.share as f32;
+    let [width, height] = canvas.picture.size.map(|length| length as f32 / share);
     // Source pixels per target pixel, before augmentation.
     let [step_x, step_y] = match spec.resize {
         Resize::PadMean => [width.max(height) / size; 2],
@@ -195,7 +196,7 @@ impl Canvas {
     }
 
     fn pixel(&self, x: isize, y: isize) -> [u8; 3] {
-        let Raster { width, height, bytes } = &self.raster;
+        let Raster { width, height, bytes } = &self.picture.raster;
         let inside = x >= 0 && y >= 0 && (x as usize) < *width && (y as usize) < *height;
         if !inside {
             return self.outside;
@@ -208,9 +209,30 @@ impl Canvas {
 /// Rec. 601 luma.
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-impl Drawn {
-    /// Changes the colours of an image in place; they stay in `0..=1`.
-    pub(crate) fn colour(&self, pixels: &mut [[f32; 3]]) {
+/// One change of an image's colours: first brightness, then contrast, saturation and hue.
+///
+/// Brightness, contrast and saturation are torchvision's `adjust_*`, but for colours out of range in between: they are
+/// cut off once, at the end. The hue is turned about the axis of greys in RGB, which keeps the mean of the three channels.
+/// torchvision's `adjust_hue` turns it in HSV, which keeps the largest of them: it is another change of about the same
+/// size, and the same one only at multiples of 120 degrees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ColourChange {
+    /// A factor of all colours.
+    pub brightness: f32,
+    /// A factor of the distance from the image's mean grey.
+    pub contrast: f32,
+    /// A factor of the distance from a pixel's own grey; 0 makes the image grey.
+    pub saturation: f32,
+    /// A turn of the hue, in degrees, from red to green.
+    pub hue: f32,
+}
+
+impl ColourChange {
+    /// No change.
+    pub const NONE: Self = Self { brightness: 1.0, contrast: 1.0, saturation: 1.0, hue: 0.0 };
+
+    /// Changes the colours of an image `[H * W]` in place; they stay in `0..=1`.
+    pub fn apply(&self, pixels: &mut [[f32; 3]]) {
         let sum = pixels.iter().fold([0.0f32; 3], |sum, pixel| array::from_fn(|c| sum[c] + pixel[c]));
         let mean_grey = dot(LUMA, sum) / pixels.len().max(1) as f32;
         let gain = self.brightness * self.contrast;
@@ -223,7 +245,7 @@ impl Drawn {
 
     /// Saturation and hue: the grey axis stays, the plane across it is scaled and turned.
     fn chroma(&self) -> [[f32; 3]; 3] {
-        let (sin, cos) = self.hue.sin_cos();
+        let (sin, cos) = self.hue.to_radians().sin_cos();
         let third = 1.0 / 3.0;
         // Rotation about (1, 1, 1) (Rodrigues), acting on the difference from luma.
         let (a, b) = (cos + third * (1.0 - cos), third.sqrt() * sin);
@@ -247,6 +269,7 @@ mod tests {
     use super::*;
     use crate::ImageTransform;
     use crate::fixtures::rng;
+    use crate::image::Opaque;
     use image::{Rgba, RgbaImage};
 
     fn spec(size: usize) -> PreprocessSpec {
@@ -291,13 +314,26 @@ mod tests {
     }
 
     #[test]
+    fn without_flips_nothing_is_mirrored_and_nothing_else_changes() {
+        let mut flips = 0;
+        for seed in 0..2000 {
+            let [with, without] = [Augment::strong(), Augment::strong().without_flips()]
+                .map(|augment| augment.draw(&mut rng(seed)));
+            flips += usize::from(with.flip);
+            assert_eq!(without, Drawn { flip: false, ..with });
+        }
+        assert!((900..1100).contains(&flips), "{flips} of 2000");
+    }
+
+    #[test]
     fn a_rotation_turns_about_the_centre() {
         // A dot right of the centre, turned by exactly ± 90 degrees, is below or above it.
         let mut image = RgbaImage::from_pixel(33, 33, Rgba([0, 0, 0, 255]));
         image.put_pixel(26, 16, Rgba([255; 4]));
         let drawn = Drawn { angle: 90f32.to_radians(), ..Augment::none().draw(&mut rng(0)) };
         let bytes = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-        let canvas = Canvas { raster: Raster { width: 33, height: 33, bytes }, outside: [0; 3] };
+        let picture = Opaque::whole(Raster { width: 33, height: 33, bytes });
+        let canvas = Canvas { picture, outside: [0; 3] };
         let turned = warp(&canvas, &spec(33), &drawn);
         let brightest = (0..turned.len()).max_by(|a, b| turned[*a][0].total_cmp(&turned[*b][0])).unwrap();
         assert_eq!((brightest % 33, brightest / 33), (16, 26));
@@ -330,8 +366,7 @@ mod tests {
     fn a_full_turn_of_the_hue_changes_nothing_and_a_third_swaps_channels() {
         let colours = |hue: f32| {
             let mut pixels = [[1.0, 0.0, 0.0]];
-            let drawn = Drawn { hue: hue.to_radians(), ..Augment::none().draw(&mut rng(0)) };
-            drawn.colour(&mut pixels);
+            ColourChange { hue, ..ColourChange::NONE }.apply(&mut pixels);
             pixels[0]
         };
         for (hue, expected) in [(360.0, [1.0, 0.0, 0.0]), (120.0, [0.0, 1.0, 0.0]), (240.0, [0.0, 0.0, 1.0])]

@@ -1,4 +1,4 @@
-//! Image bytes to RGBA pixels, with limits that keep a hostile file from taking all memory.
+//! Image bytes to pixels, with limits that keep a hostile file from taking all memory.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DataError;
 use crate::jpeg::{self, Jpeg};
+use crate::resample::Raster;
 use crate::{png, webp};
 
 /// The most pixels an image may have (64 megapixels: 256 MiB when decoded).
@@ -66,27 +67,89 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbaImage, DataError> {
 ///
 /// As [`decode`].
 pub fn decode_within(bytes: &[u8], name: &str, limits: &ImageLimits) -> Result<RgbaImage, DataError> {
-    let decoded = match bytes.is_empty() {
-        true => Err(Trouble::Broken("it is empty".to_owned())),
-        false => upright(bytes, limits),
-    };
+    named(name, upright(bytes, limits, |_| false)).map(|(picture, ..)| picture.into_rgba8())
+}
+
+/// A decoded picture, upright.
+pub(crate) enum Picture {
+    /// One that may have transparent pixels.
+    Any(RgbaImage),
+    /// One of a kind that cannot.
+    Opaque(Opaque),
+}
+
+/// An opaque picture, perhaps decoded at a fraction of its size.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Opaque {
+    /// The pixels, interleaved RGB.
+    pub(crate) raster: Raster,
+    /// Width and height of the whole picture, in its own pixels.
+    pub(crate) size: [usize; 2],
+    /// How many of its own pixels one pixel of `raster` stands for, in each direction.
+    pub(crate) share: u32,
+}
+
+impl Opaque {
+    /// A picture at its own size.
+    pub(crate) fn whole(raster: Raster) -> Self {
+        Self { size: [raster.width, raster.height], raster, share: 1 }
+    }
+}
+
+/// Decodes as [`decode`], and for good without an alpha channel where there is none. A JPEG is decoded at the smallest
+/// of 1/8, 1/4 and 1/2 whose width and height are `enough`, if one is.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub(crate) fn read(
+    bytes: &[u8],
+    name: &str,
+    enough: impl Fn([u32; 2]) -> bool,
+) -> Result<Picture, DataError> {
+    let (picture, size, share) = named(name, upright(bytes, &ImageLimits::default(), enough))?;
+    if picture.color().has_alpha() {
+        return Ok(Picture::Any(picture.into_rgba8()));
+    }
+    let rgb = picture.into_rgb8();
+    let raster = Raster { width: rgb.width() as usize, height: rgb.height() as usize, bytes: rgb.into_raw() };
+    Ok(Picture::Opaque(Opaque { raster, size: size.map(|side| side as usize), share }))
+}
+
+fn named<T>(name: &str, decoded: Result<T, Trouble>) -> Result<T, DataError> {
     decoded.map_err(|trouble| match trouble {
         Trouble::Broken(reason) => DataError::NotAnImage { name: name.to_owned(), reason },
         Trouble::TooLarge(what) => DataError::ImageTooLarge { name: name.to_owned(), what },
     })
 }
 
-fn upright(bytes: &[u8], limits: &ImageLimits) -> Result<RgbaImage, Trouble> {
+/// The picture with eight bits a channel, the size of the whole of it, and how many pixels of a side became one.
+fn upright(
+    bytes: &[u8],
+    limits: &ImageLimits,
+    enough: impl Fn([u32; 2]) -> bool,
+) -> Result<(DynamicImage, [u32; 2], u32), Trouble> {
+    if bytes.is_empty() {
+        return Err(Trouble::Broken("it is empty".to_owned()));
+    }
     let jpeg = if jpeg::is_jpeg(bytes) { Jpeg::open(bytes, limits)? } else { None };
-    let (mut picture, orientation) = match jpeg {
-        Some(jpeg) => {
-            limits.check(jpeg.dimensions())?;
-            (DynamicImage::ImageRgba8(jpeg.decode()?), jpeg.orientation())
-        }
-        None => other_formats(bytes, limits)?,
+    let Some(mut jpeg) = jpeg else {
+        let (mut picture, orientation) = other_formats(bytes, limits)?;
+        picture.apply_orientation(orientation);
+        let size = [picture.width(), picture.height()];
+        return Ok((eight_bits(picture), size, 1));
     };
-    picture.apply_orientation(orientation);
-    Ok(eight_bits(picture).into_rgba8())
+    let (width, height) = jpeg.dimensions();
+    limits.check((width, height))?;
+    let share = jpeg.shrink(enough);
+    let mut picture = DynamicImage::ImageRgb8(jpeg.decode()?);
+    picture.apply_orientation(jpeg.orientation());
+    // The last pixel of a side may be of less than its share. In a turned picture it may come first, and counts whole.
+    let size = match jpeg.orientation() {
+        Orientation::NoTransforms => [width, height],
+        _ => [picture.width(), picture.height()].map(|side| side * share),
+    };
+    Ok((picture, size, share))
 }
 
 /// The picture as stored, and how it must be turned.

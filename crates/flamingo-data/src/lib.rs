@@ -87,5 +87,5 @@ pub use source::{Source, SourceSpec};
 pub use store::{Location, Store};
 pub use stream::{Stream, StreamSpec};
 pub use tokenizer::{SpecialTokens, TextTokenizer};
-pub use transform::ImageTransform;
+pub use transform::{Fidelity, ImageTransform};
 pub use webdataset::{Record, ShardReader, ShardRecords, list_shards};

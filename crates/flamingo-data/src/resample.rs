@@ -33,6 +33,12 @@ impl Span {
     pub(crate) fn whole(length: usize, pixels: usize) -> Self {
         Self { start: 0.0, length: length as f64, pixels }
     }
+
+    /// The same part where each pixel stands for `share` of those that it was said in.
+    pub(crate) fn shrunk(self, share: u32) -> Self {
+        let share = f64::from(share);
+        Self { start: self.start / share, length: self.length / share, ..self }
+    }
 }
 
 impl Raster {

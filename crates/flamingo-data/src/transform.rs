@@ -1,9 +1,11 @@
 //! Decoded images to an encoder's input: resized, on a plain background, normalised, planar.
 //!
 //! Two ways lead to the same geometry. Where the shape stays (evaluation; training with mirror images and colours only)
-//! the image is resized once: for evaluation as PIL does it, bit for bit, for training with the same kernel in the fastest
-//! way. Otherwise a random affine map goes straight from the source
-//! to the target ([`crate::augment`]), so that training pays for one sampling only.
+//! the image is resized once, with the kernel of the encoder's rule. Otherwise a random affine map goes straight from the
+//! source to the target ([`crate::augment`]), so that training pays for one sampling only.
+//!
+//! How exactly, [`Fidelity`] says: evaluation decodes and resizes as PIL does it, bit for bit; training in the fastest way,
+//! which also decodes large JPEGs at a fraction of their size (PIL's draft mode).
 //!
 //! Unless the encoder's rule is to forget transparency, transparent pictures lie on a plain background, white unless
 //! augmentation draws another colour; the space around them (padding, or what a rotation uncovers) has the same
@@ -18,15 +20,27 @@ use flamingo_core::{Alpha, Filter, PreprocessSpec, Resize};
 use image::RgbaImage;
 use rand::Rng;
 
-use crate::augment::{Augment, warp};
+use crate::DataError;
+use crate::augment::{Augment, ColourChange, warp};
+use crate::image::{Opaque, Picture, read as read_image};
 use crate::resample::{Raster, Span};
 
-/// An opaque 8-bit image, interleaved RGB, and the colour around it.
+/// An opaque 8-bit image and the colour around it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Canvas {
-    pub(crate) raster: Raster,
+    pub(crate) picture: Opaque,
     /// The colour outside the image.
     pub(crate) outside: [u8; 3],
+}
+
+/// How exactly pixels are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fidelity {
+    /// As PIL, bit for bit.
+    Exact,
+    /// With vector instructions, the same kernel and weights of fewer bits: a few of 255 off at most, and three to five
+    /// times as fast. JPEGs are decoded at the smallest of 1/8, 1/4 and 1/2 that is not smaller than what is wanted.
+    Fast,
 }
 
 /// Turns decoded images into `[3, I, I]` inputs.
@@ -36,17 +50,54 @@ pub struct ImageTransform {
     pub spec: PreprocessSpec,
     /// Random changes while training; `None` when evaluating.
     pub augment: Option<Augment>,
+    /// How exactly pixels are computed. Random geometry and transparent pictures are the same with both, once decoded.
+    pub fidelity: Fidelity,
 }
 
 impl ImageTransform {
-    /// The transform of evaluation and inference: no randomness.
-    pub fn eval(spec: PreprocessSpec) -> Self {
-        Self { spec, augment: None }
+    /// [`train`](Self::train) with random changes, [`eval`](Self::eval) without.
+    pub fn new(spec: PreprocessSpec, augment: Option<Augment>) -> Self {
+        match augment {
+            Some(augment) => Self::train(spec, augment),
+            None => Self::eval(spec),
+        }
     }
 
-    /// The transform of training.
+    /// The transform of evaluation and inference: exact, no randomness.
+    pub fn eval(spec: PreprocessSpec) -> Self {
+        Self { spec, augment: None, fidelity: Fidelity::Exact }
+    }
+
+    /// The transform of training: fast.
     pub fn train(spec: PreprocessSpec, augment: Augment) -> Self {
-        Self { spec, augment: Some(augment) }
+        Self { spec, augment: Some(augment), fidelity: Fidelity::Fast }
+    }
+
+    /// Decodes an encoded image as far as this transform needs it, and writes it to `out` as [`apply`](Self::apply) does.
+    /// `name` is what errors call the image.
+    ///
+    /// With [`Fidelity::Exact`] it is [`decode`](crate::image::decode) and [`apply`](Self::apply), only faster.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](crate::image::decode); `out` is left as it was.
+    ///
+    /// # Panics
+    ///
+    /// If `out` has not `3 * I * I` elements, or if `I` is 0.
+    pub fn read(
+        &self,
+        bytes: &[u8],
+        name: &str,
+        rng: &mut impl Rng,
+        out: &mut [f32],
+    ) -> Result<(), DataError> {
+        let enough = |size| self.fidelity == Fidelity::Fast && self.suffices(size);
+        match read_image(bytes, name, enough)? {
+            Picture::Any(image) => self.apply(&image, rng, out),
+            Picture::Opaque(picture) => self.write(View::Opaque(picture), rng, out),
+        }
+        Ok(())
     }
 
     /// Writes `image`, normalised, to `out` as `[3, I, I]`.
@@ -57,28 +108,42 @@ impl ImageTransform {
     ///
     /// If `out` has not `3 * I * I` elements, if `I` is 0, or if the image has no pixels.
     pub fn apply(&self, image: &RgbaImage, rng: &mut impl Rng, out: &mut [f32]) {
+        self.write(View::Any(image), rng, out);
+    }
+
+    /// Whether an image decoded at this size has every pixel that could be told apart afterwards.
+    fn suffices(&self, [width, height]: [u32; 2]) -> bool {
+        let zoom = self.augment.as_ref().map_or(1.0, |augment| augment.scale.1.max(1.0));
+        let decisive = match self.spec.resize {
+            Resize::PadMean => width.max(height),
+            Resize::Crop | Resize::Squash => width.min(height),
+        };
+        f64::from(decisive) >= self.spec.size as f64 * f64::from(zoom)
+    }
+
+    fn write(&self, view: View<'_>, rng: &mut impl Rng, out: &mut [f32]) {
         let size = self.spec.size;
         assert_eq!(out.len(), 3 * size * size, "the output must be [3, {size}, {size}]");
-        assert!(size > 0 && image.width() > 0 && image.height() > 0, "images must have pixels");
+        assert!(size > 0 && view.has_pixels(), "images must have pixels");
         let Some(augment) = &self.augment else {
-            return self.normalise(&fit(image, WHITE, &self.spec, Resampling::Exact), out);
+            return self.normalise(&fit(view, WHITE, &self.spec, self.fidelity), out);
         };
         let drawn = augment.draw(rng);
         let background = drawn.background.unwrap_or(WHITE);
         let mut pixels = if drawn.keeps_shape() {
-            let mut pixels = fit(image, background, &self.spec, Resampling::Fast);
+            let mut pixels = fit(view, background, &self.spec, self.fidelity);
             if drawn.flip {
                 mirror(&mut pixels, size);
             }
-            if drawn.keeps_colours() {
+            if drawn.colours == ColourChange::NONE {
                 return self.normalise(&pixels, out);
             }
             pixels.as_chunks().0.iter().map(|pixel: &[u8; 3]| pixel.map(|it| f32::from(it) / 255.0)).collect()
         } else {
-            let canvas = reduce(flatten(image, background, &self.spec), 2 * size);
+            let canvas = reduce(flatten(view, background, &self.spec), 2 * size);
             warp(&canvas, &self.spec, &drawn)
         };
-        drawn.colour(&mut pixels);
+        drawn.colours.apply(&mut pixels);
         for (channel, plane) in out.chunks_exact_mut(size * size).enumerate() {
             let (mean, std) = (self.spec.mean[channel], self.spec.std[channel]);
             for (value, pixel) in plane.iter_mut().zip(&pixels) {
@@ -95,6 +160,22 @@ impl ImageTransform {
             for (value, pixel) in plane.iter_mut().zip(pixels) {
                 *value = table[usize::from(pixel[channel])];
             }
+        }
+    }
+}
+
+/// What a transform begins with.
+enum View<'a> {
+    /// Perhaps transparent somewhere.
+    Any(&'a RgbaImage),
+    Opaque(Opaque),
+}
+
+impl View<'_> {
+    fn has_pixels(&self) -> bool {
+        match self {
+            Self::Any(image) => image.width() > 0 && image.height() > 0,
+            Self::Opaque(picture) => !picture.raster.bytes.is_empty(),
         }
     }
 }
@@ -123,9 +204,13 @@ fn opaque(image: &RgbaImage) -> Raster {
 }
 
 /// Lays an image on a plain background, or cuts its transparency off.
-fn flatten(image: &RgbaImage, background: [u8; 3], spec: &PreprocessSpec) -> Canvas {
+fn flatten(view: View<'_>, background: [u8; 3], spec: &PreprocessSpec) -> Canvas {
+    let image = match view {
+        View::Opaque(picture) => return Canvas { picture, outside: spec.mean_colour() },
+        View::Any(image) => image,
+    };
     if spec.alpha == Alpha::Drop || is_opaque(image) {
-        return Canvas { raster: opaque(image), outside: spec.mean_colour() };
+        return Canvas { picture: Opaque::whole(opaque(image)), outside: spec.mean_colour() };
     }
     let bytes = image.pixels().flat_map(|pixel| {
         let [red, green, blue, alpha] = pixel.0;
@@ -137,28 +222,22 @@ fn flatten(image: &RgbaImage, background: [u8; 3], spec: &PreprocessSpec) -> Can
     });
     let raster =
         Raster { width: image.width() as usize, height: image.height() as usize, bytes: bytes.collect() };
-    Canvas { raster, outside: background }
+    Canvas { picture: Opaque::whole(raster), outside: background }
 }
 
 /// Shrinks an image so that its shorter side is at most `side`, lest bilinear sampling skip pixels of large images.
 fn reduce(canvas: Canvas, side: usize) -> Canvas {
-    let Raster { width, height, .. } = &canvas.raster;
-    let shorter = *width.min(height);
+    let Opaque { raster, size, share } = &canvas.picture;
+    let shorter = raster.width.min(raster.height);
     if shorter <= side {
         return canvas;
     }
-    let scaled = |length: usize| Span::whole(length, (length * side).div_ceil(shorter));
-    let raster = fast_resize(&canvas.raster, [scaled(*width), scaled(*height)], Filter::Bicubic);
-    Canvas { raster, ..canvas }
-}
-
-/// How exactly pixels are computed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Resampling {
-    /// As PIL, bit for bit.
-    Exact,
-    /// With the same kernel, but weights of fewer bits: a few of 255 off at most, and three to five times as fast.
-    Fast,
+    let spans = size.map(|length| {
+        let pixels = length.div_ceil(*share as usize);
+        Span::whole(length, (pixels * side).div_ceil(shorter)).shrunk(*share)
+    });
+    let raster = fast_resize(raster, spans, Filter::Bicubic);
+    Canvas { picture: Opaque::whole(raster), ..canvas }
 }
 
 /// Resizes a part of an opaque image with vector instructions.
@@ -188,28 +267,30 @@ fn inside(span: Span, length: usize) -> f64 {
 }
 
 /// Resizes to `[I, I, 3]` by the rules of `spec`.
-fn fit(image: &RgbaImage, background: [u8; 3], spec: &PreprocessSpec, resampling: Resampling) -> Vec<u8> {
-    let (resized, outside) = if spec.alpha == Alpha::Drop && !is_opaque(image) {
-        let raster = Raster::premultiplied(image);
-        let target = target(&raster, spec);
-        (raster.resize(target, spec.filter).without_alpha(), spec.mean_colour())
-    } else {
-        let Canvas { raster, outside } = flatten(image, background, spec);
-        let target = target(&raster, spec);
-        let resized = match resampling {
-            Resampling::Exact => raster.resize(target, spec.filter),
-            Resampling::Fast => fast_resize(&raster, target, spec.filter),
-        };
-        (resized, outside)
+fn fit(view: View<'_>, background: [u8; 3], spec: &PreprocessSpec, fidelity: Fidelity) -> Vec<u8> {
+    let (resized, outside) = match view {
+        View::Any(image) if spec.alpha == Alpha::Drop && !is_opaque(image) => {
+            let raster = Raster::premultiplied(image);
+            let target = target([raster.width, raster.height], spec);
+            (raster.resize(target, spec.filter).without_alpha(), spec.mean_colour())
+        }
+        _ => {
+            let Canvas { picture: Opaque { raster, size, share }, outside } = flatten(view, background, spec);
+            let target = target(size, spec).map(|span| span.shrunk(share));
+            let resized = match fidelity {
+                Fidelity::Exact => raster.resize(target, spec.filter),
+                Fidelity::Fast => fast_resize(&raster, target, spec.filter),
+            };
+            (resized, outside)
+        }
     };
     pad(resized, spec.size, outside)
 }
 
 /// Which part of each side the encoder sees, and how large.
-fn target(raster: &Raster, spec: &PreprocessSpec) -> [Span; 2] {
+fn target(whole @ [width, height]: [usize; 2], spec: &PreprocessSpec) -> [Span; 2] {
     let size = spec.size;
-    let (width, height) = (raster.width, raster.height);
-    let span = |length: usize| match spec.resize {
+    whole.map(|length| match spec.resize {
         Resize::Squash => Span::whole(length, size),
         Resize::Crop => {
             // In pixels of the resized image, of which only the centre is computed.
@@ -222,8 +303,7 @@ fn target(raster: &Raster, spec: &PreprocessSpec) -> [Span; 2] {
             let ratio = width.max(height) as f64 / size as f64;
             Span::whole(length, ((length as f64 / ratio).round_ties_even() as usize).max(1))
         }
-    };
-    [span(width), span(height)]
+    })
 }
 
 /// Half of `length`, rounded to the even neighbour as Python does.
@@ -249,8 +329,9 @@ fn pad(inner: Raster, size: usize, outside: [u8; 3]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::rng;
+    use crate::fixtures::{png, rng};
     use image::Rgba;
+    use libjpeg_turbo_rs::{PixelFormat, Subsampling};
     use rand::RngCore;
 
     const RED: Rgba<u8> = Rgba([255, 0, 0, 255]);
@@ -310,8 +391,7 @@ mod tests {
         let spec = plain(224, Resize::Crop);
         let mut beyond = 0;
         for (width, height) in (1..1500).flat_map(|side| [(side, 7 * side % 1301 + 1), (1024, side)]) {
-            let raster = Raster { width, height, bytes: Vec::new() };
-            for (span, length) in target(&raster, &spec).into_iter().zip([width, height]) {
+            for (span, length) in target([width, height], &spec).into_iter().zip([width, height]) {
                 beyond += usize::from(span.start + span.length > length as f64);
                 let kept = inside(span, length);
                 assert!(
@@ -341,6 +421,154 @@ mod tests {
                 }
                 let worst = fast.iter().zip(&exact).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(worst <= 2.0 / 255.0 + 1e-6, "{rule:?}, flip {flip}: {}", worst * 255.0);
+            }
+        }
+    }
+
+    /// Waves of several lengths, edges and grain, all different in each channel.
+    fn scene(width: u32, height: u32) -> image::RgbImage {
+        image::RgbImage::from_fn(width, height, |x, y| {
+            let grain = ((x * 7919 + y * 104_729) % 17) as f32 - 8.0;
+            let (x, y) = (x as f32, y as f32);
+            let edge = if (x + 0.7 * y) % 190.0 < 95.0 { 30.0 } else { -30.0 };
+            let channel = |turn: f32| {
+                let waves = 40.0 * (x / 60.0 + turn).sin() + 25.0 * (y / 23.0 - x / 41.0 + turn).cos();
+                (127.0 + waves + edge + grain) as u8
+            };
+            image::Rgb([channel(0.0), channel(2.0), channel(4.0)])
+        })
+    }
+
+    fn jpeg(image: &image::RgbImage, sampling: Subsampling) -> Vec<u8> {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        libjpeg_turbo_rs::compress(image, width, height, PixelFormat::Rgb, 90, sampling).unwrap()
+    }
+
+    fn read(transform: &ImageTransform, bytes: &[u8], seed: u64) -> Vec<f32> {
+        let mut out = vec![f32::NAN; 3 * transform.spec.size * transform.spec.size];
+        transform.read(bytes, "a picture", &mut rng(seed), &mut out).unwrap();
+        out
+    }
+
+    /// Mean and largest distance, in steps of 255.
+    fn distances(a: &[f32], b: &[f32]) -> (f32, f32) {
+        let distances = a.iter().zip(b).map(|(a, b)| 255.0 * (a - b).abs());
+        (distances.clone().sum::<f32>() / a.len() as f32, distances.fold(0.0, f32::max))
+    }
+
+    #[test]
+    fn an_exact_transform_reads_what_it_would_apply() {
+        let mut files = vec![jpeg(&scene(97, 61), Subsampling::S420), png(&RgbaImage::from_pixel(9, 9, RED))];
+        files.push(png(&RgbaImage::from_fn(31, 17, |x, y| Rgba([9 * x as u8, 200, 3, 15 * y as u8]))));
+        let mut grey = std::io::Cursor::new(Vec::new());
+        let picture = image::GrayImage::from_fn(40, 20, |x, _| image::Luma([6 * x as u8]));
+        picture.write_to(&mut grey, image::ImageFormat::Png).unwrap();
+        files.push(grey.into_inner());
+        for bytes in files {
+            for transform in [
+                ImageTransform::eval(PreprocessSpec::clip(16)),
+                ImageTransform {
+                    fidelity: Fidelity::Exact,
+                    ..ImageTransform::train(plain(8, Resize::PadMean), Augment::strong())
+                },
+            ] {
+                let size = transform.spec.size;
+                let mut applied = vec![f32::NAN; 3 * size * size];
+                transform.apply(
+                    &crate::image::decode(&bytes, "a picture").unwrap(),
+                    &mut rng(3),
+                    &mut applied,
+                );
+                assert_eq!(read(&transform, &bytes, 3), applied);
+            }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_is_decoded_as_small_as_is_enough() {
+        let bytes = jpeg(&scene(1001, 750), Subsampling::S420);
+        let share = |transform: &ImageTransform| {
+            let enough = |size| transform.fidelity == Fidelity::Fast && transform.suffices(size);
+            let Picture::Opaque(picture) = crate::image::read(&bytes, "a picture", enough).unwrap() else {
+                panic!("a JPEG is opaque")
+            };
+            assert_eq!(picture.size, [1001, 750]);
+            let sides = [picture.raster.width, picture.raster.height];
+            assert_eq!(sides, picture.size.map(|side| side.div_ceil(picture.share as usize)));
+            picture.share
+        };
+        let train = |size, rule, zoom| {
+            ImageTransform::train(plain(size, rule), Augment { scale: (1.0, zoom), ..Augment::none() })
+        };
+        assert_eq!(share(&ImageTransform::eval(plain(24, Resize::Crop))), 1);
+        for (size, rule, zoom, expected) in [
+            (24, Resize::Crop, 1.0, 8),
+            (94, Resize::Crop, 1.0, 8),
+            (95, Resize::Crop, 1.0, 4),
+            (188, Resize::Squash, 1.0, 4),
+            (188, Resize::Squash, 1.1, 2),
+            (224, Resize::Crop, 1.0, 2),
+            (224, Resize::PadMean, 1.0, 4),
+            (224, Resize::PadMean, 1.2, 2),
+            (376, Resize::Crop, 1.0, 1),
+        ] {
+            assert_eq!(share(&train(size, rule, zoom)), expected, "{size} {rule:?} {zoom}");
+        }
+    }
+
+    /// Against the exact resize of the whole decoded picture, at every fraction and at sizes that no fraction divides.
+    #[test]
+    fn a_fraction_of_a_jpeg_is_the_whole_nearly() {
+        for (width, height) in [(1000, 752), (1001, 751), (763, 1235), (449, 3001)] {
+            for sampling in [Subsampling::S420, Subsampling::S444] {
+                let bytes = jpeg(&scene(width, height), sampling);
+                for rule in [Resize::PadMean, Resize::Crop, Resize::Squash] {
+                    for size in [48, 100, 224] {
+                        let spec = plain(size, rule);
+                        let exact = read(&ImageTransform::eval(spec.clone()), &bytes, 0);
+                        let fast = read(&ImageTransform::train(spec, Augment::none()), &bytes, 0);
+                        let (mean, worst) = distances(&exact, &fast);
+                        assert!(
+                            mean < 2.0 && worst < 40.0,
+                            "{width}x{height} {sampling:?} {rule:?} {size}: {mean} {worst}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// The last pixel of a side stands for 1 of 8 pixels here. Without regard to that the right and lower border would
+    /// be moved by most of a pixel.
+    #[test]
+    fn a_fraction_moves_nothing() {
+        let stripes = |x: u32| (127.5 + 120.0 * (x as f32 / 16.0).sin()) as u8;
+        let (width, height) = (513, 521);
+        let picture =
+            image::RgbImage::from_fn(width, height, |x, y| image::Rgb([stripes(x), stripes(y), 128]));
+        let bytes = jpeg(&picture, Subsampling::S444);
+        let spec = plain(64, Resize::Squash);
+        let exact = read(&ImageTransform::eval(spec.clone()), &bytes, 0);
+        let fast = read(&ImageTransform::train(spec, Augment::none()), &bytes, 0);
+        let columns =
+            |out: &[f32]| out[..64 * 64].chunks(64).flat_map(|row| row[52..60].to_vec()).collect::<Vec<_>>();
+        let rows = |out: &[f32]| out[64 * 64 + 52 * 64..64 * 64 + 60 * 64].to_vec();
+        let [across, down] =
+            [distances(&columns(&exact), &columns(&fast)), distances(&rows(&exact), &rows(&fast))];
+        assert!(across.0 < 1.5 && down.0 < 1.5, "{across:?} {down:?}");
+    }
+
+    /// Random geometry sees the same picture, whole or not.
+    #[test]
+    fn a_fraction_is_warped_as_the_whole() {
+        let bytes = jpeg(&scene(1001, 751), Subsampling::S420);
+        for rule in [Resize::PadMean, Resize::Crop, Resize::Squash] {
+            let fast =
+                ImageTransform::train(plain(96, rule), Augment { brightness: 0.0, ..Augment::light() });
+            let whole = ImageTransform { fidelity: Fidelity::Exact, ..fast.clone() };
+            for seed in 0..5 {
+                let (mean, _) = distances(&read(&fast, &bytes, seed), &read(&whole, &bytes, seed));
+                assert!(mean < 6.0, "{rule:?} {seed}: {mean}");
             }
         }
     }

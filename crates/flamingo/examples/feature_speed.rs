@@ -112,6 +112,7 @@ fn spec(preprocess: &PreprocessSpec) -> StreamSpec {
         paths: vec![emoji.join("noto-000000.tar.gz").display().to_string()],
         options,
         weight: 1.0,
+        flips: true,
     }]);
     spec.pixels.preprocess = preprocess.clone();
     (spec.batch, spec.shuffle.records, spec.open_shards, spec.pool_batches) = (8, 1, 1, 1);

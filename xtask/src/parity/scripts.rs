@@ -57,6 +57,7 @@ pub const SCRIPTS: [Script; 22] = [
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
     script("preprocess", &MAIN),
+    script("colour", &MAIN),
     script("video", &MAIN),
     script("open_flamingo_parts", &MAIN),
     script("open_flamingo_models", &MAIN),

@@ -332,7 +332,7 @@ impl Pooler {
             let shared = Arc::clone(&self.shared);
             self.deliver(&mut open, |pool| {
                 Delivered::Batch(answer(pool, move || {
-                    render::render(rows, &shared.spec.pixels, shared.features.as_deref(), &shared.rows())
+                    render::render(rows, &shared.spec, shared.features.as_deref(), &shared.rows())
                 }))
             })?;
         }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::draw::{self, Purpose};
 use super::row::{Row, RowId, Rows};
-use super::spec::PixelSpec;
+use super::spec::{PixelSpec, StreamSpec};
 use super::walk::Place;
 use crate::collate::{collate, collate_features};
 use crate::error::DataError;
@@ -79,10 +79,11 @@ type Broken = (usize, usize, Reject);
 /// If features are there but cannot be read.
 pub(super) fn render(
     mut rows: Vec<Row>,
-    pixels: &PixelSpec,
+    spec: &StreamSpec,
     features: Option<&dyn FeatureLookup>,
     rules: &Rows<'_>,
 ) -> Result<Rendered, DataError> {
+    let pixels = &spec.pixels;
     let frames = if rows.iter().any(Row::moves) { pixels.clip.max_frames } else { 1 };
     let mut shown: Vec<(usize, usize)> = Vec::new();
     let mut sequences = Vec::with_capacity(rows.len());
@@ -93,8 +94,8 @@ pub(super) fn render(
         sequences.push(sequence);
     }
 
-    let painter =
-        Painter { pixels, transform: pixels.transform(), rules, frames, rows: &rows, shown: &shown };
+    let transforms = spec.sources.iter().map(|source| pixels.transform(source.flips)).collect();
+    let painter = Painter { pixels, transforms, rules, frames, rows: &rows, shown: &shown };
     let recalled = features.map(|features| painter.recall(&sequences, features)).transpose()?;
     let (host, mut broken) = recalled.flatten().unwrap_or_else(|| painter.paint_all(&sequences));
     // One reject for each bad record, whatever thread was first.
@@ -139,7 +140,8 @@ fn lock(broken: &Mutex<Vec<Broken>>) -> MutexGuard<'_, Vec<Broken>> {
 /// Turns media into pixels, or into features that are there.
 struct Painter<'a> {
     pixels: &'a PixelSpec,
-    transform: ImageTransform,
+    /// Of each source.
+    transforms: Vec<ImageTransform>,
     rules: &'a Rows<'a>,
     frames: usize,
     rows: &'a [Row],
@@ -226,7 +228,7 @@ impl Painter<'_> {
 
     /// Decodes a row's medium; what is left of its generator draws the changes.
     fn pictures(&self, row: &Row, medium: usize) -> Result<(Vec<RgbaImage>, ChaCha8Rng), Reject> {
-        let RowId { place, key } = &row.id;
+        let key = &row.id.key;
         let mut rng = self.rng(row, medium);
         let sampling = match &row.media[medium] {
             // No number is drawn for what has no frames.
@@ -234,20 +236,31 @@ impl Painter<'_> {
             Medium::Video(..) | Medium::VideoFile(..) => self.sampling(&mut rng),
         };
         let pictures = row.media[medium].pictures(key, &sampling);
-        let refuse = |error: DataError| self.rules.refuse(*place, key, error.reason(), error.to_string());
-        Ok((pictures.map_err(refuse)?, rng))
+        Ok((pictures.map_err(|error| self.refuse(row, &error))?, rng))
+    }
+
+    fn refuse(&self, row: &Row, error: &DataError) -> Reject {
+        self.rules.refuse(row.id.place, &row.id.key, error.reason(), error.to_string())
     }
 
     /// Writes a row's medium to `out` `[F, 3, I, I]`.
     ///
     /// A clip with fewer than F frames stands still on its last one, so that frame `f` stays at its time.
     fn paint(&self, row: &Row, medium: usize, out: &mut [f32]) -> Result<(), Reject> {
-        let (pictures, rng) = self.pictures(row, medium)?;
+        let transform = &self.transforms[row.id.place.source];
         let frame_len = out.len() / self.frames;
+        if let Medium::Image(bytes) = &row.media[medium] {
+            let (first, others) = out.split_at_mut(frame_len);
+            let read = transform.read(bytes, &row.id.key, &mut self.rng(row, medium), first);
+            read.map_err(|error| self.refuse(row, &error))?;
+            others.chunks_exact_mut(frame_len).for_each(|frame| frame.copy_from_slice(first));
+            return Ok(());
+        }
+        let (pictures, rng) = self.pictures(row, medium)?;
         for (frame, out) in out.chunks_exact_mut(frame_len).enumerate() {
             let Some(picture) = pictures.get(frame).or(pictures.last()) else { break };
             // Each frame draws the same changes.
-            self.transform.apply(picture, &mut rng.clone(), out);
+            transform.apply(picture, &mut rng.clone(), out);
         }
         Ok(())
     }

@@ -89,6 +89,10 @@ pub struct MixedSource {
     /// How often a record comes from this source, in relation to the other weights.
     #[serde(default = "defaults::weight")]
     pub weight: f64,
+    /// Whether its images may be mirrored, as often as [`Augment::flip`] says. Not where they show text, or where left
+    /// and right are told apart.
+    #[serde(default = "defaults::flips", skip_serializing_if = "Clone::clone")]
+    pub flips: bool,
 }
 
 /// How far records are moved from their place: the buffer from which the next one is drawn.
@@ -107,7 +111,8 @@ pub struct Shuffling {
 pub struct PixelSpec {
     /// Size, resizing rule and normalisation of the encoder.
     pub preprocess: PreprocessSpec,
-    /// Random changes; all frames of a clip change alike.
+    /// Random changes; all frames of a clip change alike. With them pixels are computed in the fastest way
+    /// ([`Fidelity::Fast`](crate::transform::Fidelity)), even if each of them is none; without this table, exactly.
     pub augment: Option<Augment>,
     /// Which frames of a clip are shown. Where it is a window, a place for it is drawn.
     pub clip: FrameSampling,
@@ -128,8 +133,10 @@ impl Default for PixelSpec {
 }
 
 impl PixelSpec {
-    pub(super) fn transform(&self) -> ImageTransform {
-        ImageTransform { spec: self.preprocess.clone(), augment: self.augment.clone() }
+    /// The transform of a source whose images may be mirrored, or may not.
+    pub(super) fn transform(&self, flips: bool) -> ImageTransform {
+        let augment = self.augment.clone().map(|it| if flips { it } else { it.without_flips() });
+        ImageTransform::new(self.preprocess.clone(), augment)
     }
 }
 
@@ -247,5 +254,8 @@ mod defaults {
     }
     pub(super) fn weight() -> f64 {
         1.0
+    }
+    pub(super) fn flips() -> bool {
+        true
     }
 }

@@ -102,7 +102,9 @@ impl Source for Made {
 
 fn sample(key: String, shard: usize, record: usize, kind: Kind) -> Sample {
     let words = "moo ".repeat(1 + (shard * 31 + record * 17) % 40);
-    let picture = |shade: usize| RgbaImage::from_pixel(6, 4, Rgba([shade as u8, record as u8, 7, 255]));
+    // Left and right differ.
+    let colour = |shade: usize, x: u32| Rgba([shade as u8, record as u8, 40 * x as u8, 255]);
+    let picture = |shade: usize| RgbaImage::from_fn(6, 4, |x, _| colour(shade, x));
     let image = |shade| Medium::Image(png(&picture(shade)));
     let caption = || Content::Pair(vec![words.clone(), format!("{words}again")]);
     let (content, media) = match kind {
@@ -134,6 +136,7 @@ fn spec(sources: usize) -> StreamSpec {
         paths: Vec::new(),
         options: serde_json::Map::new(),
         weight: 1.0 + number as f64,
+        flips: true,
     };
     let mut spec = StreamSpec::new((0..sources).map(source).collect());
     spec.batch = 4;
@@ -167,6 +170,34 @@ fn two() -> Vec<Made> {
 
 fn places(batches: &[StreamBatch]) -> Vec<Place> {
     batches.iter().flat_map(|batch| &batch.rows).map(|row| row.place).collect()
+}
+
+/// The source and the pixels of each row, where all images are mirrored but those of sources that forbid it.
+fn mirrored(flip: f32, flips: [bool; 2]) -> Vec<(usize, Vec<f32>)> {
+    let mut spec = spec(2);
+    spec.pixels.augment = Some(Augment { flip, ..Augment::none() });
+    for (source, flips) in spec.sources.iter_mut().zip(flips) {
+        source.flips = flips;
+    }
+    let rows = |batch: StreamBatch| {
+        let sources: Vec<usize> = batch.rows.iter().map(|row| row.place.source).collect();
+        let len = batch.host.pixels.len() / batch.host.batch;
+        sources.into_iter().zip(batch.host.pixels.chunks(len).map(<[f32]>::to_vec)).collect::<Vec<_>>()
+    };
+    batches(over(&spec, two(), None), 20).into_iter().flat_map(rows).collect()
+}
+
+#[test]
+fn a_source_that_forbids_flips_is_never_mirrored() {
+    let [never, always] = [mirrored(0.0, [true; 2]), mirrored(1.0, [true; 2])];
+    let mixed = mirrored(1.0, [false, true]);
+    let mut seen = [0; 2];
+    for ((never, always), mixed) in never.iter().zip(&always).zip(&mixed) {
+        assert_ne!(never.1, always.1, "a picture that has no left and right shows nothing");
+        assert_eq!(mixed, if mixed.0 == 0 { never } else { always });
+        seen[mixed.0] += 1;
+    }
+    assert!(seen[0] > 10 && seen[1] > 10, "{seen:?}");
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Mixture<'_> {
         Sampling {
             set: self.set.clone(),
             tokenizer: self.tokenizer.clone(),
-            transform: ImageTransform { spec: preprocess, augment },
+            transform: ImageTransform::new(preprocess, augment),
             spec: self.config.sequence.clone(),
             batch,
             seed: self.seed(name),

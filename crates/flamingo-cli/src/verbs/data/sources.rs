@@ -44,5 +44,6 @@ fn mixed(source: &str) -> Result<MixedSource, Usage> {
         paths: vec![pattern.to_owned()],
         options: serde_json::Map::new(),
         weight: 1.0,
+        flips: true,
     })
 }
