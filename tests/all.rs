@@ -3,6 +3,7 @@
 mod cached;
 mod decoding;
 mod engine;
+mod episodes;
 mod full_size;
 mod fuzz_corpus;
 mod generation;

@@ -185,6 +185,12 @@ pub enum DataError {
         /// What is wrong, and what was expected.
         what: String,
     },
+    /// Episodes cannot be made as asked.
+    #[error("episodes: {what}")]
+    Episodes {
+        /// What is wrong, and what to do about it.
+        what: String,
+    },
     /// A stream's settings make no sense.
     #[error("stream: {what}")]
     StreamSpec {

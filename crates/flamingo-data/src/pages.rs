@@ -2,7 +2,7 @@
 //!
 //! A page has a theme, which is a subgroup of the data set or a keyword that concepts share. It opens with a
 //! heading, may name related things, and goes on with items: a picture and, right beside it, its name, alone or in a
-//! sentence. On some pages the name comes before its picture, for the whole page.
+//! sentence. On some pages the name comes before its picture, for the whole page. Things may repeat, if asked to.
 //!
 //! Only training pictures are shown, and only concepts with a training picture are named: what is held out appears
 //! in no text and on no page.
@@ -35,6 +35,11 @@ pub struct PageSpec {
     pub p_paragraph: f32,
     /// Probability that the text after a picture, or a plain caption, starts with a space.
     pub p_leading_space: f32,
+    /// Probability, for each picture but the first, that it shows a thing that the page has shown before, in another
+    /// picture as long as there is one. What repeats within a text is what in-context learning comes from ("burstiness",
+    /// Chan et al. 2022).
+    #[serde(default)]
+    pub p_repeat: f32,
 }
 
 impl Default for PageSpec {
@@ -46,6 +51,7 @@ impl Default for PageSpec {
             p_bare_name: 0.6,
             p_paragraph: 0.15,
             p_leading_space: 0.5,
+            p_repeat: 0.0,
         }
     }
 }
@@ -128,10 +134,14 @@ impl PageComposer {
         let theme = self.theme(rng);
         let (fewest, most) = self.spec.images;
         let count = rng.random_range(fewest.max(1)..=most.max(fewest).max(1));
-        let items = self.pick(theme, count, rng);
+        let mut items = self.pick(theme, count, rng);
+        // Without repetition nothing is drawn for it: pages stay what they were before there was any.
+        if self.spec.p_repeat > 0.0 {
+            self.repeat(&mut items, rng);
+        }
         let name_first = chance(rng, self.spec.p_name_first);
 
-        let mut chunks = Vec::new();
+        let mut chunks: Vec<Chunk> = Vec::new();
         let mut text = wording::heading(&theme.title, rng);
         if chance(rng, self.spec.p_paragraph) {
             let others: Vec<&str> =
@@ -140,7 +150,10 @@ impl PageComposer {
             text.push_str(&wording::introduction(&theme.title, &others, rng));
         }
         for concept in items {
-            let picture = *concept.pictures.choose(rng).expect("a concept is kept for its pictures");
+            let mut pictures = concept.pictures.clone();
+            pictures.retain(|picture| !chunks.contains(&Chunk::Image(*picture)));
+            let picture = pictures.choose(rng).or_else(|| concept.pictures.choose(rng));
+            let picture = *picture.expect("a concept is kept for its pictures");
             let mut item = self.item(concept, rng);
             if chance(rng, self.spec.p_paragraph) {
                 item.push(' ');
@@ -180,6 +193,14 @@ impl PageComposer {
 
     fn pick(&self, theme: &Theme, count: usize, rng: &mut impl Rng) -> Vec<&Concept> {
         theme.members.choose_multiple(rng, count).map(|index| &self.concepts[*index]).collect()
+    }
+
+    fn repeat(&self, items: &mut [&Concept], rng: &mut impl Rng) {
+        for index in 1..items.len() {
+            if chance(rng, self.spec.p_repeat) {
+                items[index] = items[rng.random_range(0..index)];
+            }
+        }
     }
 
     fn item(&self, concept: &Concept, rng: &mut impl Rng) -> String {
@@ -266,6 +287,31 @@ mod tests {
             })
             .collect();
         assert_eq!(counts, BTreeSet::from([2, 3, 4, 5]));
+    }
+
+    #[test]
+    fn things_repeat_as_often_as_asked_in_other_pictures_where_there_are_any() {
+        let set = menagerie();
+        let spec = |p_repeat| PageSpec { images: (3, 3), p_repeat, ..PageSpec::default() };
+        let page_names = |p_repeat| {
+            let composer = PageComposer::new(&set, spec(p_repeat)).unwrap();
+            let mut rng = rng(7);
+            let page = || {
+                let images: Vec<usize> = composer.page(&mut rng).images().collect();
+                let names: BTreeSet<&str> = images.iter().map(|i| set.images()[*i].name.as_str()).collect();
+                let distinct = BTreeSet::from_iter(&images).len();
+                (names.into_iter().map(str::to_owned).collect::<Vec<String>>(), distinct)
+            };
+            std::iter::repeat_with(page).take(400).collect::<Vec<_>>()
+        };
+        assert!(page_names(0.0).iter().all(|(names, distinct)| names.len() == 3 && *distinct == 3));
+        for (names, distinct) in page_names(1.0) {
+            let pictures = set.images().iter().filter(|i| i.split == Split::Train && i.name == names[0]);
+            assert_eq!((names.len(), distinct), (1, pictures.count()));
+        }
+        // Neither of two chances in three comes true.
+        let all_different = page_names(1.0 / 3.0).iter().filter(|(names, _)| names.len() == 3).count();
+        assert!((140..215).contains(&all_different), "{all_different}");
     }
 
     #[test]

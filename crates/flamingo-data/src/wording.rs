@@ -1,7 +1,8 @@
 //! The sentences of composed pages: short, varied, lower case.
 
-use rand::Rng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// A data set's group name as words: "Animals & Nature" becomes "animals and nature".
 pub(crate) fn title(name: &str) -> String {
@@ -73,6 +74,25 @@ pub(crate) fn aside(keywords: &[String], rng: &mut impl Rng) -> String {
         2 => format!("it has to do with {some}."),
         _ => format!("you find it under {some}."),
     }
+}
+
+/// Every word that a page has beside its names and keywords.
+pub(crate) fn all_words() -> String {
+    // Each wording has one chance in nine, or more.
+    const DRAWS: u64 = 300;
+    let mut text = String::new();
+    let rng = &mut ChaCha8Rng::seed_from_u64(0);
+    for _ in 0..DRAWS {
+        for keywords in [&[][..], &["-".to_owned()]] {
+            let sentences = [sentence("-", keywords, rng), aside(keywords, rng)];
+            let opening = [heading("-", rng), introduction("-", &["-", "-"], rng)];
+            for part in sentences.into_iter().chain(opening) {
+                text += &part;
+                text.push(' ');
+            }
+        }
+    }
+    text
 }
 
 /// At most `most` keywords in random order, at least one if there is any.

@@ -5,6 +5,7 @@
 //!   `<BOS>Cute pics of my pets!<EOC><image>My puppy sitting in the grass.<EOC><image> My cat looking very
 //!   dignified.<EOC>`. A random window of `len` tokens is kept, with the first `max_images` pictures *of that window*.
 //! - A pair is `<BOS><image>caption<EOC><EOS>`, with a space before the caption half of the time.
+//! - A page whose parts count differently in the loss is kept whole, with all its pictures ([`weighted()`]).
 //! - A text is `<BOS>text<EOS>`. It never has `<EOC>`, which the language model learns only later.
 //!
 //! The window drops pictures before it and, beyond `max_images`, within it; the tags of the latter go too. A text
@@ -20,9 +21,11 @@ use crate::encoder::TextEncoder;
 use crate::tokenizer::SpecialTokens;
 
 mod loss;
+mod weighted;
 
 use loss::Kind;
 pub use loss::LossRule;
+pub use weighted::{WeightedDocument, weighted};
 
 /// Lengths and probabilities of sequences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +59,8 @@ pub struct Sequence {
     pub ids: Vec<u32>,
     /// phi `[L]`: 1-based index into `images` of each position's image, 0 for none.
     pub media_index: Vec<u32>,
-    /// How much the prediction of each token counts `[L]`, 0 or 1, by the [`LossRule`].
+    /// How much the prediction of each token counts `[L]`: 0 or 1 by the [`LossRule`], times the weight of its text in a
+    /// [`WeightedDocument`].
     pub loss_weights: Vec<f32>,
     /// The images, in the order of their `<image>` tokens, as indices into the data set.
     pub images: Vec<usize>,

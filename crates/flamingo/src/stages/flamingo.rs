@@ -10,7 +10,8 @@ use burn::tensor::{Device, TensorData};
 use flamingo_core::HostBatch;
 use flamingo_core::seed::derive;
 use flamingo_data::{
-    ConceptSet, ImageTransform, PageComposer, Sequence, SequenceSpec, Split, TextTokenizer, collate, sequence,
+    ConceptSet, DataError, EpisodeComposer, ImageTransform, PageComposer, Sequence, SequenceSpec, Split,
+    TextTokenizer, collate, sequence,
 };
 use flamingo_train::{
     AdamWSpec, GroupSpec, LossOutput, Mixing, Objective, Schedule, SourceSpec, TrainConfig,
@@ -19,6 +20,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::error::FlamingoError;
 use crate::loss::{LossSpec, Targets, split_by_tokens, weighted_nll};
 use crate::model::Flamingo;
 use crate::stages::diagnosis;
@@ -53,7 +55,7 @@ pub fn paper() -> TrainConfig {
     }
 }
 
-/// What both samplers need.
+/// What all samplers need.
 #[derive(Debug, Clone)]
 pub struct Sampling {
     /// The pictures.
@@ -140,6 +142,29 @@ impl PageSampler {
             })
             .collect();
         self.sampling.collate(index, &rows)
+    }
+}
+
+/// Episodes that bind invented words to pictures.
+#[derive(Debug, Clone)]
+pub struct EpisodeSampler {
+    /// Pictures, tokens, the most tokens of a sequence, the loss rule. How many images there are is the composer's to say.
+    pub sampling: Sampling,
+    /// Composes the episodes.
+    pub composer: Arc<EpisodeComposer>,
+}
+
+impl EpisodeSampler {
+    /// Batch `index`.
+    ///
+    /// # Errors
+    ///
+    /// If no episode fits into the most tokens.
+    pub fn batch(&self, index: u64) -> Result<HostBatch, FlamingoError> {
+        let Sampling { tokenizer, spec, batch, .. } = &self.sampling;
+        let row = |row| self.composer.sequence(tokenizer, spec, &mut self.sampling.rng(index, row));
+        let rows = (0..*batch).map(row).collect::<Result<Vec<Sequence>, DataError>>()?;
+        Ok(self.sampling.collate(index, &rows))
     }
 }
 
