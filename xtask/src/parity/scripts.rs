@@ -52,7 +52,7 @@ pub const SMOLLM2: Weights =
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 22] = [
+pub const SCRIPTS: [Script; 23] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
