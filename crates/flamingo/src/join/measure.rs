@@ -18,6 +18,7 @@ use flamingo_train::{
 use image::{RgbaImage, imageops};
 
 use super::STAGE;
+use super::binding::BindingScores;
 use super::config::JoinConfig;
 use super::heldout::HeldoutScores;
 use super::profile::TimeSplit;
@@ -85,6 +86,7 @@ impl Run<'_> {
             frozen,
             gates: model.gates(),
             heldout: self.heldout(folder, mixture)?,
+            binding: self.binding(folder, mixture)?,
             captions: self.captions(folder, mixture)?,
         };
         report.write(&self.dir, &JsonlSink::read(&self.metrics())?)?;
@@ -114,6 +116,18 @@ impl Run<'_> {
             }
         }
         Ok(scores)
+    }
+
+    fn binding(
+        &self,
+        folder: &JoinedFolder,
+        mixture: &Mixture<'_>,
+    ) -> Result<Vec<BindingScores>, FlamingoError> {
+        let mut engine = Engine::new(folder.clone().into());
+        let seed = derive(self.config.seed, [word("binding")]);
+        let specs = self.config.evaluation.binding.iter();
+        let measure = |spec| BindingScores::measure(&mut engine, mixture.set, &folder.tokenizer, spec, seed);
+        specs.map(measure).collect()
     }
 
     /// Captions of held-out pictures and of photographs.

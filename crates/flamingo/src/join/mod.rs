@@ -10,6 +10,7 @@
 //!           towers.json, model.json, model-0000N-of-0000M.safetensors, report.json, report.html
 //! ```
 
+mod binding;
 mod config;
 mod heldout;
 mod measure;
@@ -18,6 +19,7 @@ mod profile;
 mod report;
 mod streams;
 
+pub use binding::{BindingScores, BindingSpec};
 pub use config::{JoinConfig, JoinEvaluation, JoinSource, Needs, Origin, StreamOrigin};
 pub use heldout::HeldoutScores;
 pub use plan::{JoinPlan, plan};
