@@ -46,7 +46,9 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         | FlamingoError::Device(_)
         | FlamingoError::GenerateOption { .. }
         | FlamingoError::Data(DataError::Interleave { .. } | DataError::OtherRun { .. })
-        | FlamingoError::Train(TrainError::RunExists { .. } | TrainError::RunBusy { .. } | TrainError::Config { .. }) => 2,
+        | FlamingoError::Train(
+            TrainError::RunExists { .. } | TrainError::RunBusy { .. } | TrainError::Config { .. },
+        ) => 2,
         FlamingoError::Data(_)
         | FlamingoError::Prompt { .. }
         | FlamingoError::PromptFile { .. }

@@ -259,13 +259,10 @@ fn prune(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
 fn first_difference(key: &str, before: &Value, now: &Value) -> Option<(String, String, String)> {
     let child = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
     match (before, now) {
-        (Value::Object(old), Value::Object(new)) => old
-            .keys()
-            .chain(new.keys())
-            .find_map(|name| {
-                let value = |map: &serde_json::Map<String, Value>| map.get(name).cloned().unwrap_or_default();
-                first_difference(&child(name), &value(old), &value(new))
-            }),
+        (Value::Object(old), Value::Object(new)) => old.keys().chain(new.keys()).find_map(|name| {
+            let value = |map: &serde_json::Map<String, Value>| map.get(name).cloned().unwrap_or_default();
+            first_difference(&child(name), &value(old), &value(new))
+        }),
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => old
             .iter()
             .zip(new)
@@ -420,7 +417,9 @@ mod tests {
         for part in ["step-000002", "delete", "go on from", "step-000001", "model.safetensors"] {
             assert!(error.contains(part), "{part}: {error}");
         }
-        for spoil in [|path: &Path| fs::write(path, b"{").unwrap(), |path: &Path| fs::remove_file(path).unwrap()] {
+        for spoil in
+            [|path: &Path| fs::write(path, b"{").unwrap(), |path: &Path| fs::remove_file(path).unwrap()]
+        {
             spoil(&saved.path().join(STATE));
             let error = chain(&Checkpoint::latest(folder.path()).unwrap_err());
             for part in ["step-000002", "delete", "step-000001", "state.json"] {

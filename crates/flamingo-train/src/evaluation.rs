@@ -46,8 +46,7 @@ pub(crate) fn measure<M>(
 ) -> Result<Measured, TrainError> {
     let mut measured = Measured::default();
     for evaluator in evaluators {
-        let numbers =
-            evaluator.evaluate(model).map_err(|source| TrainError::Evaluation { step, source })?;
+        let numbers = evaluator.evaluate(model).map_err(|source| TrainError::Evaluation { step, source })?;
         for (name, value) in numbers {
             if value.is_finite() {
                 measured.finite.insert(name, value);

@@ -274,7 +274,8 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         let mut sink = JsonlSink::new(&path);
         sink.record(&record("one", 1)).unwrap();
-        let measured = MetricRecord { evaluation: [("nll".to_owned(), 1.0 / 3.0)].into(), ..record("one", 2) };
+        let measured =
+            MetricRecord { evaluation: [("nll".to_owned(), 1.0 / 3.0)].into(), ..record("one", 2) };
         sink.record(&measured).unwrap();
         sink.sync().unwrap();
         assert_eq!(JsonlSink::read(&path).unwrap(), [record("one", 1), measured]);

@@ -274,7 +274,7 @@ impl Trainer {
         for ((source, output), loss) in outputs.iter().zip(losses) {
             let spec = &self.config.sources[*source];
             session.window.add_batch(&spec.name, output, loss);
-            update.losses.push((&spec.name, loss));
+            update.losses.push((spec.name.as_str(), loss));
             update.loss += spec.weight * loss;
             update.units += output.units;
             update.images += output.images as u64;
@@ -383,9 +383,9 @@ impl Trainer {
             window: session.window.clone(),
         };
         let saved = Checkpoint::save(&self.checkpoints, state, &session.model, &session.optimizer);
-        saved.map(drop).map_err(|error| {
-            self.unsaved(session.step, Some(Checkpoint::bytes(&session.model)), error)
-        })
+        saved
+            .map(drop)
+            .map_err(|error| self.unsaved(session.step, Some(Checkpoint::bytes(&session.model)), error))
     }
 
     /// The error for what could not be written, which says what there is.

@@ -125,7 +125,7 @@ fn newest(run: &Path) -> String {
 /// Kills runs with SIGKILL at `kills` random moments in all; a run that ends is looked at, and another begun.
 fn kill_at_random_moments(kills: u64) {
     let whole = reference().seconds;
-    let seed = std::process::id().into();
+    let seed = u64::from(std::process::id());
     println!("the run that nobody disturbs takes {whole:.1} s; seed {seed}");
     let place = place();
     let (mut killed, mut ended) = (0, 0);
@@ -145,7 +145,11 @@ fn kill_at_random_moments(kills: u64) {
                     child.kill().unwrap();
                     child.wait().unwrap();
                     killed += 1;
-                    println!("kill {killed}: after {:.2} s; newest checkpoint: {}", 0.8 * whole * share, newest(&run));
+                    println!(
+                        "kill {killed}: after {:.2} s; newest checkpoint: {}",
+                        0.8 * whole * share,
+                        newest(&run)
+                    );
                     continue;
                 }
             }
@@ -276,7 +280,9 @@ fn full_and_read_only_disks_are_told() {
         eprintln!("skipped: {message}");
         return;
     }
-    for part in ["could not be saved", "No space left on device", "full: 4", "Read-only file system", "read-only: 4"] {
+    for part in
+        ["could not be saved", "No space left on device", "full: 4", "Read-only file system", "read-only: 4"]
+    {
         assert!(message.contains(part), "{part:?} is not in: {message}");
     }
     succeeds(&output);
@@ -296,10 +302,11 @@ fn resident(pid: u32) -> u64 {
 #[ignore = "two minutes"]
 fn memory_stays_flat_over_five_hundred_updates() {
     let place = place();
-    let set = ["flamingo.train.steps=500", "flamingo.train.log_every=20", "flamingo.train.checkpoint_every=60"]
-        .iter()
-        .chain(&["flamingo.pairs_batch=16", "flamingo.pages_batch=2"])
-        .flat_map(|setting| ["--set", setting]);
+    let set =
+        ["flamingo.train.steps=500", "flamingo.train.log_every=20", "flamingo.train.checkpoint_every=60"]
+            .iter()
+            .chain(&["flamingo.pairs_batch=16", "flamingo.pages_batch=2"])
+            .flat_map(|setting| ["--set", setting]);
     let mut child = start(place.path(), &["--name", "flat"].into_iter().chain(set).collect::<Vec<_>>());
     let metrics = place.path().join("runs/flat/metrics.jsonl");
     let mut series: Vec<(u64, u64)> = Vec::new();
@@ -332,9 +339,16 @@ fn a_dry_run_tells_what_a_run_takes_and_writes_nothing() {
     let output = command(place.path(), &["--dry-run"]).output().unwrap();
     succeeds(&output);
     let told = text(&output.stdout);
-    for part in
-        ["steps = 40", "contrastive\n", "xattn", "resampler", "frozen", "optimizer", "activations", "time in all"]
-    {
+    for part in [
+        "steps = 40",
+        "contrastive\n",
+        "xattn",
+        "resampler",
+        "frozen",
+        "optimizer",
+        "activations",
+        "time in all",
+    ] {
         assert!(told.contains(part), "{part:?} is not in: {told}");
     }
     assert!(!place.path().join("runs").exists());

@@ -48,9 +48,7 @@ mod modes {
     use std::sync::{Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
-    use rustix::termios::{
-        LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
-    };
+    use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
     /// How long a dashboard may take to open.

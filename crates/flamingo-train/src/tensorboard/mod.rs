@@ -136,7 +136,13 @@ mod tests {
         );
         let has =
             |payload: &[u8], text: &str| payload.windows(text.len()).any(|window| window == text.as_bytes());
-        for tag in ["loss/pages", "metrics/pairs/accuracy", "model/gate.ff.00", "evaluation/heldout/nll", "train/learning_rate"] {
+        for tag in [
+            "loss/pages",
+            "metrics/pairs/accuracy",
+            "model/gate.ff.00",
+            "evaluation/heldout/nll",
+            "train/learning_rate",
+        ] {
             assert!(has(&payloads[0][1], tag) && has(&payloads[1][2], tag), "{tag}");
         }
     }

@@ -308,11 +308,15 @@ struct Distance {
 }
 
 impl Evaluator<Net> for &mut Distance {
-    fn evaluate(&mut self, model: &Net) -> Result<Vec<(String, f64)>, Box<dyn std::error::Error + Send + Sync>> {
+    fn evaluate(
+        &mut self,
+        model: &Net,
+    ) -> Result<Vec<(String, f64)>, Box<dyn std::error::Error + Send + Sync>> {
         self.asked += 1;
         let sum: f64 = model.head.weight.val().sum().into_scalar::<f32>().into();
         // Drawing random numbers must not change what is learned.
-        let noise = Tensor::<1>::random([1], burn::tensor::Distribution::Default, &model.body.weight.device());
+        let noise =
+            Tensor::<1>::random([1], burn::tensor::Distribution::Default, &model.body.weight.device());
         assert!(noise.into_scalar::<f32>().is_finite());
         Ok(vec![("distance".to_owned(), (sum - self.at).abs()), ("lost".to_owned(), f64::NAN)])
     }
@@ -380,7 +384,9 @@ fn what_cannot_be_saved_is_told_with_what_is_left() {
     assert!(*need > 0 && kept.ends_with("step-000005"));
     assert!(source.to_string().contains("step-000008"), "{source}");
     let text = error.to_string();
-    for part in ["update 8 could not be saved", "a checkpoint takes 0.3 kB", "step-000005 is whole", "--resume"] {
+    for part in
+        ["update 8 could not be saved", "a checkpoint takes 0.3 kB", "step-000005 is whole", "--resume"]
+    {
         assert!(text.contains(part), "{text}");
     }
     fs::remove_file(&scratch).unwrap();

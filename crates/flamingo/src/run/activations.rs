@@ -56,7 +56,10 @@ pub(super) fn contrastive(config: &RunConfig, batch: &PairBatch) -> Option<u64> 
 
 /// Bytes that a pass of the language model alone keeps.
 pub(super) fn language(config: &RunConfig, batch: &HostBatch) -> u64 {
-    bytes(decoder(config, batch) + scores(config, config.language.loss.block_tokens(config.model.lm.vocab), batch))
+    bytes(
+        decoder(config, batch)
+            + scores(config, config.language.loss.block_tokens(config.model.lm.vocab), batch),
+    )
 }
 
 /// Bytes that a pass of the joined model keeps, the encoder being frozen.

@@ -200,7 +200,9 @@ impl<'a> Measure<'a> {
         for start in (0..named.len()).step_by(BATCH) {
             let range = start..(start + BATCH).min(named.len());
             let rows: Vec<Sequence> = range
-                .map(|index| caption_row(self.name(named[index]), seen.map(|seen| seen[index]), self.tokenizer))
+                .map(|index| {
+                    caption_row(self.name(named[index]), seen.map(|seen| seen[index]), self.tokenizer)
+                })
                 .collect();
             let batch = self.collate(&rows);
             let weights: Vec<f32> = batch.loss_weights.clone();
@@ -213,7 +215,8 @@ impl<'a> Measure<'a> {
 
     /// Share of pictures whose own name is the nearest.
     fn retrieval(&self, contrastive: &ContrastiveModel, images: &[usize]) -> f64 {
-        let names: Vec<Vec<u32>> = images.iter().map(|image| self.tokenizer.encode(self.name(*image))).collect();
+        let names: Vec<Vec<u32>> =
+            images.iter().map(|image| self.tokenizer.encode(self.name(*image))).collect();
         let max_len = self.config.contrastive.towers.text.max_len;
         let (ids, present) = TextBatch::new(&names, max_len).to_device(self.device);
         let texts = contrastive.embed_texts(ids, present);

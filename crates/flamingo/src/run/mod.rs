@@ -138,8 +138,11 @@ impl Run {
         let Some(model) = self.flamingo(&contrastive, lm, stop)? else {
             return Ok(RunEnd::Paused { stage: Stage::Flamingo });
         };
-        let pretrained =
-            ModelFolder { model, config: self.setup.config.model.clone(), tokenizer: (*self.setup.tokenizer).clone() };
+        let pretrained = ModelFolder {
+            model,
+            config: self.setup.config.model.clone(),
+            tokenizer: (*self.setup.tokenizer).clone(),
+        };
         pretrained.save(self.dir.path())?;
         Ok(RunEnd::Finished(Box::new(self.report(&contrastive, &pretrained)?)))
     }
@@ -192,8 +195,7 @@ impl Run {
         if config.evaluate_every == 0 {
             evaluators.clear();
         }
-        let outcome =
-            trainer.fit_evaluated(&objective, model, &mut streams, evaluators, &mut sinks, stop)?;
+        let outcome = trainer.fit_evaluated(&objective, model, &mut streams, evaluators, &mut sinks, stop)?;
         if !outcome.finished {
             return Ok(None);
         }

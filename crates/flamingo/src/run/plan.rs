@@ -65,12 +65,7 @@ impl StagePlan {
 /// # Errors
 ///
 /// On anything wrong with the configuration or the data.
-pub fn plan(
-    config: &RunConfig,
-    until: Stage,
-    device: &Device,
-    updates: u64,
-) -> Result<Plan, FlamingoError> {
+pub fn plan(config: &RunConfig, until: Stage, device: &Device, updates: u64) -> Result<Plan, FlamingoError> {
     let material = Material::load(config)?;
     let tokenizer = material.tokenizer(config)?;
     let setup = material.setup(config.clone(), device.clone(), tokenizer);
@@ -112,8 +107,7 @@ fn try_stage<O: Objective>(
     // What is kept for each part of the first update. They are computed in waves, of which the largest counts.
     let mut sizes = Vec::new();
     for (spec, stream) in config.sources.iter().zip(&mut streams) {
-        let failed =
-            |error| TrainError::Stream { source_name: spec.name.clone(), step: 0, error };
+        let failed = |error| TrainError::Stream { source_name: spec.name.clone(), step: 0, error };
         let batch = stream.next().map_err(failed)?;
         sizes.extend(objective.split(batch, config.microbatches).iter().map(|(part, _)| kept(part)));
         stream.restore(&Value::from(0)).map_err(failed)?;

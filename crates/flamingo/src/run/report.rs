@@ -90,7 +90,8 @@ impl Report {
         for stage in Stage::ALL {
             page.line_chart(loss_chart(stage, metrics));
         }
-        let measured: Vec<&MetricRecord> = metrics.iter().filter(|record| !record.evaluation.is_empty()).collect();
+        let measured: Vec<&MetricRecord> =
+            metrics.iter().filter(|record| !record.evaluation.is_empty()).collect();
         for stage in Stage::ALL {
             let of_stage: Vec<&MetricRecord> =
                 measured.iter().copied().filter(|record| record.stage == stage.name()).collect();

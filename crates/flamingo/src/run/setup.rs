@@ -110,8 +110,7 @@ impl Setup {
         towers: Option<(VisionEncoder, Decoder)>,
     ) -> Result<StageParts<FlamingoObjective>, FlamingoError> {
         let stage = &self.config.flamingo;
-        let mut model: Flamingo =
-            self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
+        let mut model: Flamingo = self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
         if let Some((vision, lm)) = towers {
             model.vision = vision;
             model.lm = lm;
