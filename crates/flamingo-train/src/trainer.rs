@@ -274,7 +274,7 @@ impl Trainer {
         for ((source, output), loss) in outputs.iter().zip(losses) {
             let spec = &self.config.sources[*source];
             session.window.add_batch(&spec.name, output, loss);
-            update.losses.push((&spec.name, loss));
+            update.losses.push((spec.name.as_str(), loss));
             update.loss += spec.weight * loss;
             update.units += output.units;
             update.images += output.images as u64;

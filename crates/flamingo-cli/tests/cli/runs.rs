@@ -125,7 +125,7 @@ fn newest(run: &Path) -> String {
 /// Kills runs with SIGKILL at `kills` random moments in all; a run that ends is looked at, and another begun.
 fn kill_at_random_moments(kills: u64) {
     let whole = reference().seconds;
-    let seed = std::process::id().into();
+    let seed = u64::from(std::process::id());
     println!("the run that nobody disturbs takes {whole:.1} s; seed {seed}");
     let place = place();
     let (mut killed, mut ended) = (0, 0);
