@@ -29,3 +29,8 @@ fn json_members() {
 fn html() {
     replay("html", targets::html);
 }
+
+#[test]
+fn pictures() {
+    replay("pictures", targets::pictures);
+}

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
+use flamingo_data::image::{ImageLimits, decode_within};
 use flamingo_data::interleave::{Page, Piece};
 use flamingo_data::source::documents::DocumentRecord;
 use flamingo_data::source::mmc4;
 use flamingo_data::store::ByteStream;
+use flamingo_data::video::{FrameSampling, frames_from_bytes};
 use flamingo_data::webdataset::{Limits, ShardRecords};
 use flamingo_data::{Content, Location, Record, Reject};
 
@@ -64,4 +66,23 @@ pub fn html(bytes: &[u8]) {
     let pieces: Vec<Piece<'_>> = page.pieces(|image| image % 2 == 0).collect();
     assert!(pieces.len() <= 2 * page.images.len() + 1);
     assert!(pieces.iter().all(|piece| !matches!(piece, Piece::Text(text) if text.trim().is_empty())));
+}
+
+/// A picture is refused, or keeps to the limits; an animation too, and has no more frames than were asked for.
+pub fn pictures(bytes: &[u8]) {
+    let limits = ImageLimits { pixels: 1 << 16, side: 1 << 12, bytes: 1 << 24 };
+    if let Ok(picture) = decode_within(bytes, "fuzz", &limits) {
+        let (width, height) = picture.dimensions();
+        assert!(u64::from(width) * u64::from(height) <= limits.pixels && width.max(height) <= limits.side);
+    }
+    // Anything else would go to ffmpeg.
+    let magic: [&[u8]; 3] = [b"GIF8", b"RIFF", b"\x89PNG\r\n\x1a\n"];
+    let is_webp = !bytes.starts_with(b"RIFF") || bytes.get(8..12) == Some(b"WEBP");
+    if is_webp && magic.iter().any(|magic| bytes.starts_with(magic)) {
+        let sampling = FrameSampling::training();
+        if let Ok(frames) = frames_from_bytes(bytes, "fuzz", &sampling) {
+            assert!((1..=sampling.max_frames).contains(&frames.len()));
+            assert!(frames.iter().all(|frame| frame.dimensions() == frames[0].dimensions()));
+        }
+    }
 }
