@@ -108,7 +108,7 @@ pub(super) fn all() -> Vec<Rule> {
     add(Make::Before(1), format!(r"[yY]{apos}{letters}"));
     add(
         Make::Token,
-        format!(r"[A-HJ-XZdlo]{apos_or_tick}{ld}{ld}+(?:-{ld}+)*|n{apos_or_tick}{l}{ld}+(?:-{ld}+)*"),
+        format!(r"[A-HJ-XZdlo]{apos_or_tick}{ld}{ld}+(?:-{ld}+)*|n{apos_or_tick}{l}{l}+"),
     );
     add(Make::Token, format!(r"{l}+[aeiouyAEIOUY]{apos_or_tick}[aeiouA-Z]{l}*"));
     // Words.
