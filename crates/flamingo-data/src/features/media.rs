@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use image::RgbaImage;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::MediaKey;
@@ -13,6 +15,7 @@ use crate::image::decode;
 use crate::reject::{Reason, Reject};
 use crate::sample::Medium;
 use crate::source::{Records, Source, Unread};
+use crate::transform::ImageTransform;
 use crate::video::{Coverage, FrameSampling};
 
 /// Records that are read and hashed together.
@@ -58,6 +61,32 @@ impl MediaItem<'_> {
             Content::Clip(clip, sampling) => clip.pictures(&self.record, sampling),
         };
         pictures.map_err(|error| self.refuse(error.reason(), error.to_string()))
+    }
+
+    /// Its frames as an encoder reads them, `[F, 3, I, I]`. `transform` has no augmentation.
+    ///
+    /// # Errors
+    ///
+    /// As [`MediaItem::pictures`].
+    ///
+    /// # Panics
+    ///
+    /// If the transform's side I is 0.
+    pub fn pixels(&self, transform: &ImageTransform) -> Result<Vec<f32>, Reject> {
+        let frame_len = 3 * transform.spec.size * transform.spec.size;
+        // Nothing is drawn from it.
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        if let Content::Image(bytes) = &self.content {
+            let mut pixels = vec![0.0; frame_len];
+            let read = transform.read(bytes, &self.record, &mut rng, &mut pixels);
+            return read.map(|()| pixels).map_err(|error| self.refuse(error.reason(), error.to_string()));
+        }
+        let pictures = self.pictures()?;
+        let mut pixels = vec![0.0; pictures.len() * frame_len];
+        for (picture, out) in pictures.iter().zip(pixels.chunks_exact_mut(frame_len)) {
+            transform.apply(picture, &mut rng, out);
+        }
+        Ok(pixels)
     }
 
     /// A reject of this medium.
@@ -168,7 +197,7 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{menagerie, png, write_shard};
+    use crate::fixtures::{menagerie, png, rng, write_shard};
     use crate::{SourceSpec, Store};
 
     #[test]
@@ -206,14 +235,19 @@ mod tests {
             options: serde_json::Map::new(),
         };
         let source = spec.open(&Store::default()).unwrap();
+        let transform = ImageTransform::eval(flamingo_core::PreprocessSpec::imagenet(4));
         let items: Vec<_> = of_source(&*source, &FrameSampling::training()).collect();
         for (shade, (item, bytes)) in items.iter().zip(&good).enumerate() {
             let item = item.as_ref().unwrap();
             assert_eq!(item.key, MediaKey::image(bytes));
             assert_eq!(item.pictures().unwrap(), [picture(shade as u8)]);
+            let mut pixels = vec![0.0; 3 * 16];
+            transform.apply(&picture(shade as u8), &mut rng(0), &mut pixels);
+            assert_eq!(item.pixels(&transform).unwrap(), pixels);
         }
         let broken = items[70].as_ref().unwrap().pictures().unwrap_err();
         assert_eq!((broken.reason, broken.record.as_str()), (Reason::BadImage, "broken"));
+        assert_eq!(items[70].as_ref().unwrap().pixels(&transform).unwrap_err(), broken);
         assert!(items[71..].iter().all(Result::is_err) && items.len() > 71, "{:?}", &items[71..]);
     }
 }

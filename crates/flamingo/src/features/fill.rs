@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
-use flamingo_core::PreprocessSpec;
 use flamingo_data::features::MediaItem;
 use flamingo_data::{FeatureLookup, ImageTransform, MediaKey, Reason, Reject, RejectLog};
 use flamingo_train::Progress;
@@ -20,7 +19,6 @@ use super::FeatureCache;
 use super::progress::View;
 use super::shards::Pending;
 use crate::error::FlamingoError;
-use crate::pixels::no_randomness;
 
 /// How a cache is filled.
 #[derive(Debug, Clone)]
@@ -196,15 +194,10 @@ impl Decoder<'_> {
     }
 
     fn pixels(&self, item: &MediaItem<'_>) -> Result<Decoded, Reject> {
-        let PreprocessSpec { size, .. } = self.transform.spec;
-        let pictures = item.pictures()?;
-        let frame_len = 3 * size * size;
-        let mut pixels = vec![0.0; pictures.len() * frame_len];
-        for (picture, out) in pictures.iter().zip(pixels.chunks_exact_mut(frame_len)) {
-            self.transform.apply(picture, &mut no_randomness(), out);
-        }
+        let size = self.transform.spec.size;
+        let pixels = item.pixels(&self.transform)?;
         let (shard, record) = (item.shard.clone(), item.record.clone());
-        Ok(Decoded { key: item.key, shard, record, frames: pictures.len(), pixels })
+        Ok(Decoded { key: item.key, shard, record, frames: pixels.len() / (3 * size * size), pixels })
     }
 }
 
