@@ -16,6 +16,7 @@ mod parity_flamingo;
 mod parity_gguf;
 mod parity_language_models;
 mod parity_lm;
+mod parity_metrics;
 mod parity_preprocess;
 mod parity_published;
 mod parity_smollm2;

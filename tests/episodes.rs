@@ -68,6 +68,7 @@ fn batches_of_episodes_repeat_and_have_more_images_than_pages() {
         tokenizer: TOKENIZER.clone(),
         transform: ImageTransform::eval(flamingo::core::PreprocessSpec::imagenet(16)),
         spec: SequenceSpec { len: 128, ..SequenceSpec::default() },
+        features: None,
         batch: 6,
         seed: 3,
     };

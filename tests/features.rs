@@ -15,10 +15,11 @@ use flamingo::data::stream::{MixedSource, StreamSpec};
 use flamingo::data::video::FrameSampling;
 use flamingo::data::{
     ConceptSet, FeatureLookup, ImageTransform, MediaKey, RgbaImage, SequenceSpec, Source, Store, Stream,
-    TextTokenizer, list_shards,
+    TextEncoder, TextTokenizer, list_shards,
 };
 use flamingo::features::{FillOptions, Filled};
 use flamingo::loss::LossSpec;
+use flamingo::resampler::Resampler;
 use flamingo::stages::flamingo::{CaptionSampler, FlamingoObjective, Sampling};
 use flamingo::train::{Objective, Progress, load_module, save_module};
 use flamingo::{FeatureCache, Flamingo, FlamingoConfig, HostBatch};
@@ -44,8 +45,8 @@ fn pictures(count: usize) -> ConceptSet {
 fn model(config: &FlamingoConfig) -> Flamingo {
     let mut model = config.init(&Device::flex()).unwrap();
     for block in &mut model.xattn {
-        block.attention_gate = block.attention_gate.clone().map(|gate| gate + 0.5);
-        block.feed_forward_gate = block.feed_forward_gate.clone().map(|gate| gate + 0.5);
+        block.attention_gate = block.attention_gate.clone().map(|gate| gate.map(|gate| gate + 0.5));
+        block.feed_forward_gate = block.feed_forward_gate.clone().map(|gate| gate.map(|gate| gate + 0.5));
     }
     model
 }
@@ -109,11 +110,12 @@ fn a_training_step_with_kept_features_is_the_step_without() {
     let (model, set) = (model(&config), Arc::new(pictures(24)));
     let cache = Arc::new(open(root.path(), &model, &config));
     let names = set.images().iter().map(|picture| picture.name.clone());
-    let tokenizer = Arc::new(TextTokenizer::train(names.collect::<Vec<_>>(), config.lm.vocab).unwrap());
+    let tokenizer: Arc<dyn TextEncoder> =
+        Arc::new(TextTokenizer::train(names.collect::<Vec<_>>(), config.lm.vocab).unwrap());
     let sampler = |features: Option<Arc<dyn FeatureLookup>>| {
         CaptionSampler::new(Sampling {
             set: Arc::clone(&set),
-            tokenizer: Arc::clone(&tokenizer),
+            tokenizer: tokenizer.clone(),
             transform: ImageTransform::eval(config.preprocess.clone()),
             spec: SequenceSpec::default(),
             features,
@@ -136,7 +138,8 @@ fn a_training_step_with_kept_features_is_the_step_without() {
     let step = |batch: HostBatch| {
         let loss = objective.loss(&model, 0, batch).loss;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        let latents = gradients.get::<2>(model.resampler.latents.id).unwrap();
+        let Resampler::Perceiver(resampler) = &model.resampler else { panic!("the preset's resampler") };
+        let latents = gradients.get::<2>(resampler.latents.id).unwrap();
         let value = loss.into_data().iter::<f32>().next().unwrap();
         (value, latents.into_data().iter::<f32>().collect::<Vec<_>>())
     };

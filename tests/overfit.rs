@@ -100,6 +100,8 @@ fn training() -> TrainConfig {
         log_every: 10,
         checkpoint_every: STEPS,
         keep_last: 1,
+        evaluate_every: 0,
+        keep_best: None,
     }
 }
 

@@ -11,7 +11,7 @@ fn changed(fixture: &Fixture, change: ColourChange) -> Tensor<3> {
     let device = Device::flex();
     let picture: Tensor<3> = fixture.tensor("in.picture", &device);
     let [_, height, width] = picture.dims();
-    let interleaved = picture.permute([1, 2, 0]).into_data().to_vec::<f32>().unwrap();
+    let interleaved = picture.permute([1, 2, 0]).into_data().try_to_vec::<f32>().unwrap();
     let mut pixels = interleaved.as_chunks::<3>().0.to_vec();
     change.apply(&mut pixels);
     Tensor::<3>::from_data(TensorData::new(pixels.concat(), [height, width, 3]), &device).permute([2, 0, 1])

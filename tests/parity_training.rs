@@ -35,6 +35,8 @@ fn config() -> TrainConfig {
         log_every: 1,
         checkpoint_every: 1,
         keep_last: 1,
+        evaluate_every: 0,
+        keep_best: None,
     }
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use flamingo::generate::GenerateOptions;
 use flamingo::run::{RunConfig, RunEnd, RunRequest, train};
 use flamingo::stages::Stage;
-use flamingo::train::{Existing, JsonlSink, MetricRecord};
+use flamingo::train::{Existing, JsonlSink, MetricRecord, Progress};
 use flamingo::{Engine, Medium, Pretrained, Source};
 
 fn request(folder: &Path) -> RunRequest {
@@ -32,6 +32,7 @@ fn request(folder: &Path) -> RunRequest {
         existing: Existing::Refuse,
         until: Stage::Flamingo,
         towers_from: None,
+        progress: Progress::Hidden,
     }
 }
 

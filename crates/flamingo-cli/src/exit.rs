@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use flamingo::FlamingoError;
 use flamingo::data::DataError;
 use flamingo::train::TrainError;
+use flamingo_eval::EvalError;
 
 /// What was asked for cannot be: the arguments are wrong, or do not suit what is there.
 #[derive(Debug)]
@@ -35,6 +36,10 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Usage>() {
         return ExitCode::from(2);
     }
+    if let Some(error) = error.downcast_ref::<EvalError>() {
+        let usage = matches!(error, EvalError::UnknownMetric { .. } | EvalError::Needs { .. });
+        return ExitCode::from(if usage { 2 } else { 3 });
+    }
     let Some(error) = error.downcast_ref::<FlamingoError>() else {
         return ExitCode::from(1);
     };
@@ -46,7 +51,9 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         | FlamingoError::Device(_)
         | FlamingoError::GenerateOption { .. }
         | FlamingoError::Data(DataError::Interleave { .. } | DataError::OtherRun { .. })
-        | FlamingoError::Train(TrainError::RunExists { .. } | TrainError::Config { .. }) => 2,
+        | FlamingoError::Train(
+            TrainError::RunExists { .. } | TrainError::RunBusy { .. } | TrainError::Config { .. },
+        ) => 2,
         FlamingoError::Data(_)
         | FlamingoError::Prompt { .. }
         | FlamingoError::PromptFile { .. }

@@ -212,7 +212,7 @@ fn read_image(record: &Record) -> Result<ConceptImage, DataError> {
 
 fn metadata(record: &Record, field: &str, what: String) -> DataError {
     DataError::Metadata {
-        path: PathBuf::from(&record.shard),
+        path: record.shard.to_string().into(),
         record: record.key.clone(),
         field: field.to_owned(),
         what,

@@ -102,6 +102,32 @@ pub enum DataError {
         /// What is wrong, and what was expected.
         what: String,
     },
+    /// A part of a clip that no clip can have.
+    #[error(
+        "from {start} s to {} is no part of a clip; expected two times in seconds, finite, not negative, \
+         and the second after the first",
+        end.map_or_else(|| "the end".to_owned(), |end| format!("{end} s"))
+    )]
+    BadInterval {
+        /// Where it begins, in seconds.
+        start: f64,
+        /// Where it ends, in seconds, unless at the end of the clip.
+        end: Option<f64>,
+    },
+    /// A part of a clip that this clip does not have.
+    #[error(
+        "{name}: the part that begins at {start} s is wanted, but the clip ends at {} s; \
+         give times in seconds of the whole video, or, if the files are cut already, leave the times out",
+        (duration * 1e3).round() / 1e3
+    )]
+    IntervalOutside {
+        /// The file.
+        name: String,
+        /// Where the part begins, in seconds.
+        start: f64,
+        /// How long the clip is, in seconds.
+        duration: f64,
+    },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {

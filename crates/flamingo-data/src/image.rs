@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::DataError;
 use crate::jpeg::{self, Jpeg};
 use crate::resample::Raster;
+use crate::{png, webp};
 
 /// The most pixels an image may have (64 megapixels: 256 MiB when decoded).
 pub const MAX_PIXELS: u64 = 64 << 20;
@@ -153,7 +154,9 @@ fn upright(
 
 /// The picture as stored, and how it must be turned.
 fn other_formats(bytes: &[u8], limits: &ImageLimits) -> Result<(DynamicImage, Orientation), Trouble> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    webp::check(bytes).map_err(Trouble::Broken)?;
+    let bytes = png::without_metadata(bytes);
+    let reader = ImageReader::new(Cursor::new(&bytes[..])).with_guessed_format();
     let mut reader = reader.map_err(|error| Trouble::Broken(error.to_string()))?;
     let mut memory = Limits::default();
     memory.max_alloc = Some(limits.bytes);

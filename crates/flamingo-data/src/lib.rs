@@ -58,11 +58,15 @@ pub mod video;
 pub mod webdataset;
 
 mod jpeg;
+mod png;
 mod resample;
+mod webp;
 mod wording;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(all(test, target_os = "linux"))]
+mod hostile;
 
 pub use ::image::RgbaImage;
 pub use augment::Augment;

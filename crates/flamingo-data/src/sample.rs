@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
+use image::RgbaImage;
+
+use crate::DataError;
 use crate::document::Document;
+use crate::image::decode;
 use crate::reject::Reject;
+use crate::video::{self, FrameSampling, Interval};
 
 /// One record of a source. Images and clips are still as they lie on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,18 +46,33 @@ pub enum Content {
 pub enum Medium {
     /// An encoded still image.
     Image(Vec<u8>),
-    /// An encoded clip.
-    Video(Vec<u8>),
-    /// A clip in a local file, which is opened when its frames are wanted.
-    VideoFile(PathBuf),
+    /// An encoded clip, and the part of it that is meant.
+    Video(Vec<u8>, Interval),
+    /// A clip in a local file, which is opened when its frames are wanted, and the part of it that is meant.
+    VideoFile(PathBuf, Interval),
 }
 
 impl Medium {
     /// Memory that the medium takes, in bytes.
     pub fn len(&self) -> usize {
         match self {
-            Medium::Image(bytes) | Medium::Video(bytes) => bytes.len(),
-            Medium::VideoFile(_) => 0,
+            Medium::Image(bytes) | Medium::Video(bytes, _) => bytes.len(),
+            Medium::VideoFile(..) => 0,
+        }
+    }
+
+    /// The pictures: one of an image, those of a clip that `sampling` asks for. Errors call what is not a file `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`], [`video::frames_within`] and [`video::frames_from_bytes_within`].
+    pub fn pictures(&self, name: &str, sampling: &FrameSampling) -> Result<Vec<RgbaImage>, DataError> {
+        match self {
+            Medium::Image(bytes) => decode(bytes, name).map(|picture| vec![picture]),
+            Medium::Video(bytes, interval) => {
+                video::frames_from_bytes_within(bytes, name, interval, sampling)
+            }
+            Medium::VideoFile(path, interval) => video::frames_within(path, interval, sampling),
         }
     }
 

@@ -38,8 +38,14 @@ pub struct TrainConfig {
     pub log_every: u64,
     /// Updates between two checkpoints. The last update always makes one.
     pub checkpoint_every: u64,
-    /// How many checkpoints to keep.
+    /// How many checkpoints to keep: the newest ones.
     pub keep_last: usize,
+    /// Updates between two evaluations; the last update is always evaluated. 0 for none.
+    #[serde(default)]
+    pub evaluate_every: u64,
+    /// A measurement of the evaluations, of which the checkpoint with the smallest value is kept too.
+    #[serde(default)]
+    pub keep_best: Option<String>,
 }
 
 /// Constants of AdamW (Loshchilov and Hutter, <https://arxiv.org/abs/1711.05101>).
@@ -135,6 +141,16 @@ impl TrainConfig {
         }
     }
 
+    /// Takes what `other` says of records, checkpoints and evaluations. A run may be resumed with other settings of these:
+    /// they do not alter what is learned.
+    pub fn take_bookkeeping(&mut self, other: &Self) {
+        self.log_every = other.log_every;
+        self.checkpoint_every = other.checkpoint_every;
+        self.keep_last = other.keep_last;
+        self.evaluate_every = other.evaluate_every;
+        self.keep_best.clone_from(&other.keep_best);
+    }
+
     /// Indices of the sources of which update `step` (counted from 0) takes a batch, in order.
     ///
     /// A function of the step alone, so that a resumed run goes on with the source whose turn it is.
@@ -161,6 +177,9 @@ impl TrainConfig {
         }
         check(self.microbatches > 0, "microbatches", || "must be at least 1".to_owned())?;
         check(self.keep_last > 0, "keep_last", || "must be at least 1".to_owned())?;
+        check(self.keep_best.is_none() || self.evaluate_every > 0, "keep_best", || {
+            "needs evaluations: set evaluate_every too".to_owned()
+        })?;
         self.validate_optimizer()?;
         self.validate_groups()?;
         self.validate_sources()
@@ -291,6 +310,8 @@ pub(crate) mod tests {
             log_every: 3,
             checkpoint_every: 4,
             keep_last: 2,
+            evaluate_every: 0,
+            keep_best: None,
         }
     }
 
@@ -328,6 +349,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn configurations_from_before_evaluations_still_read() {
+        let mut old = serde_json::to_value(config()).unwrap();
+        for key in ["evaluate_every", "keep_best", "mixing", "microbatches"] {
+            old.as_object_mut().unwrap().remove(key).unwrap();
+        }
+        assert_eq!(serde_json::from_value::<TrainConfig>(old).unwrap(), config());
+    }
+
+    #[test]
     fn bad_values_are_named() {
         assert!(config().validate().is_ok());
         let broken = |spoil: &dyn Fn(&mut TrainConfig)| {
@@ -342,6 +372,7 @@ pub(crate) mod tests {
             ("groups.no-decay.agc", broken(&|c| c.groups[0].agc = Some(0.0))),
             ("sources", broken(&|c| c.sources[1].name = "left".into())),
             ("sources.left.weight", broken(&|c| c.sources[0].weight = -1.0)),
+            ("keep_best", broken(&|c| c.keep_best = Some("nll".into()))),
         ] {
             assert!(error.contains(&format!("`{key}`")), "{error}");
         }

@@ -47,6 +47,46 @@ pub enum TrainError {
         /// Where it breaks, and what to do.
         message: String,
     },
+    /// A checkpoint is damaged.
+    #[error("the checkpoint {} does not read back; delete that folder to {}", path.display(), way_out(before.as_deref()))]
+    TornCheckpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// The one before it.
+        before: Option<PathBuf>,
+        /// What is wrong with it.
+        source: Box<TrainError>,
+    },
+    /// A checkpoint or a metric record could not be written.
+    #[error(
+        "update {step} could not be saved{}; {}: make room, or give the right to write there, then go on with --resume",
+        need.map(|bytes| format!(" (a checkpoint takes {})", size(bytes))).unwrap_or_default(),
+        what_is_left(kept.as_deref())
+    )]
+    Unsaved {
+        /// Updates done.
+        step: u64,
+        /// Bytes that a checkpoint takes, if that was what should have been written.
+        need: Option<u64>,
+        /// The newest checkpoint that is there.
+        kept: Option<PathBuf>,
+        /// Which file, and why.
+        source: Box<TrainError>,
+    },
+    /// Another process trains in the same folder.
+    #[error("{} is in use by another training run: wait for its end, or give this run another name", path.display())]
+    RunBusy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A measurement during training failed.
+    #[error("the evaluation after update {step} failed")]
+    Evaluation {
+        /// Updates done.
+        step: u64,
+        /// The evaluator's own error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The model has a parameter that the file lacks.
     #[error(
         "{}: tensor {name:?} is missing{hint}; the file must come from a model of the same configuration",
@@ -140,6 +180,29 @@ pub enum TrainError {
         /// The source's name in the configuration.
         source_name: String,
     },
+}
+
+fn way_out(before: Option<&Path>) -> String {
+    match before {
+        Some(before) => format!("go on from {}", before.display()),
+        None => "train the stage from its start: there is no other".to_owned(),
+    }
+}
+
+fn what_is_left(kept: Option<&Path>) -> String {
+    match kept {
+        Some(kept) => format!("the checkpoint {} is whole", kept.display()),
+        None => "there is no checkpoint of this stage yet".to_owned(),
+    }
+}
+
+/// `1.5 MB`.
+pub fn size(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes >= 1e9 => format!("{:.1} GB", bytes / 1e9),
+        bytes if bytes >= 1e6 => format!("{:.1} MB", bytes / 1e6),
+        bytes => format!("{:.1} kB", bytes / 1e3),
+    }
 }
 
 impl TrainError {

@@ -37,6 +37,57 @@ pub(crate) fn scratch_path(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
 }
 
+/// Whether `name` is that of work in progress: [`scratch_path`]'s, or one that Burn's store (`NAME.PID-N.tmp`) or the
+/// safetensors crate (`.tmp` and six more) writes into.
+fn is_scratch(name: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(id) = name.strip_prefix(".tmp") {
+        return id.len() == 6 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    }
+    let Some((rest, id)) = name.strip_suffix(".tmp").and_then(|stem| stem.rsplit_once('.')) else {
+        return false;
+    };
+    match id.split_once('-') {
+        Some((pid, n)) => digits(pid) && digits(n) && !rest.is_empty(),
+        None => digits(id) && rest.len() > 1 && rest.starts_with('.'),
+    }
+}
+
+/// Deletes what writes that were killed have left in `folder`, if there is such a folder. Nobody else may be writing.
+pub(crate) fn sweep(folder: &Path) -> Result<(), TrainError> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(TrainError::io("list", folder))? {
+        let path = entry.map_err(TrainError::io("list", folder))?.path();
+        if path.file_name().is_some_and(|name| is_scratch(&name.to_string_lossy())) {
+            let deleted = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            deleted.map_err(TrainError::io("delete", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder and those above it, durably.
+pub(crate) fn create_folder(path: &Path) -> Result<(), TrainError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(path).map_err(TrainError::io("create the folder", path))?;
+    missing.into_iter().try_for_each(sync_parent)
+}
+
+/// Deletes a folder such that it is never there in part: it loses its name first.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), TrainError> {
+    let scratch = scratch_path(path);
+    let delete = || {
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch)?;
+        }
+        fs::rename(path, &scratch)?;
+        fs::remove_dir_all(&scratch)
+    };
+    delete().map_err(TrainError::io("delete", path))
+}
+
 /// Makes a rename inside the parent folder of `path` durable.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), TrainError> {
     match path.parent().filter(|parent| cfg!(unix) && !parent.as_os_str().is_empty()) {
@@ -125,6 +176,40 @@ mod tests {
         fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
         let error = read_tensors(&path).unwrap_err().to_string();
         assert!(error.contains("state.safetensors") && error.contains("not a whole"), "{error}");
+    }
+
+    #[test]
+    fn only_unfinished_work_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = ["model.safetensors", "a.tmp", ".12.tmp", "a.12.tmp", "step-000001", ".lock", "a.1-x.tmp"];
+        let swept = [".state.json.77.tmp", "model.safetensors.77-0.tmp", ".tmpaB3dE6"];
+        for name in kept.iter().chain(&swept) {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        fs::create_dir(folder.path().join(".step-000002.77.tmp")).unwrap();
+        fs::write(folder.path().join(".step-000002.77.tmp/state.json"), "").unwrap();
+        sweep(folder.path()).unwrap();
+        sweep(&folder.path().join("none")).unwrap();
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        let mut expected = kept;
+        expected.sort();
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn folders_are_made_and_removed_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b/c");
+        create_folder(&path).unwrap();
+        create_folder(&path).unwrap();
+        fs::write(path.join("file"), "").unwrap();
+        remove_folder(&path).unwrap();
+        assert_eq!(fs::read_dir(root.path().join("a/b")).unwrap().count(), 0);
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = create_folder(&file.join("below")).unwrap_err();
+        assert!(matches!(error, TrainError::Io { action: "create the folder", .. }), "{error}");
     }
 
     #[test]

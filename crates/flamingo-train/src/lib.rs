@@ -5,7 +5,7 @@
 //! gradients accumulated (or of one source in turn), and keeps the run reproducible: the same seed gives the same losses, and a run that was
 //! stopped resumes as if it had never been.
 //!
-//! What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`], [`TensorBoardSink`]), checkpoints ([`Checkpoint`]),
+//! An [`Evaluator`] measures the model every few updates. What a run leaves behind goes into a [`RunDir`]: metric records ([`JsonlSink`], [`TensorBoardSink`]), checkpoints ([`Checkpoint`]),
 //! and a page to look at ([`report::ReportPage`]).
 
 mod accumulate;
@@ -13,7 +13,9 @@ pub mod checkpoint;
 pub mod config;
 pub mod divergence;
 pub mod error;
+pub mod evaluation;
 mod files;
+pub mod footprint;
 pub mod gradients;
 pub mod metrics;
 pub mod objective;
@@ -32,7 +34,9 @@ pub use checkpoint::{Checkpoint, CheckpointState};
 pub use config::{AdamWSpec, GroupSpec, Mixing, ParamSettings, SourceSpec, TrainConfig};
 pub use divergence::Evidence;
 pub use error::TrainError;
+pub use evaluation::{Evaluator, Evaluators};
 pub use files::write_atomic;
+pub use footprint::{Footprint, PartSize};
 pub use metrics::{JsonlSink, MemorySink, MetricRecord, MetricSink};
 pub use objective::{LossOutput, Objective};
 pub use optimizer::PathAdamW;

@@ -30,6 +30,9 @@ pub struct MetricRecord {
     pub grad_norm: f64,
     /// The model's own numbers after the last update.
     pub probes: BTreeMap<String, f64>,
+    /// What was measured after the last update; empty if it was not due.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub evaluation: BTreeMap<String, f64>,
     /// Tokens or pairs that counted.
     pub units: f64,
     /// Images seen.
@@ -55,6 +58,15 @@ pub trait MetricSink {
     ///
     /// If it cannot be kept.
     fn record(&mut self, record: &MetricRecord) -> Result<(), TrainError>;
+
+    /// Sees to it that records outlive a power failure: asked before a checkpoint is written, which comes after them.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be kept.
+    fn sync(&mut self) -> Result<(), TrainError> {
+        Ok(())
+    }
 }
 
 /// Keeps records in memory, for reports and tests.
@@ -127,6 +139,11 @@ impl MetricSink for JsonlSink {
         let written = self.file.as_mut().map_or(Ok(()), |file| file.write_all(line.as_bytes()));
         written.map_err(TrainError::io("write", &self.path))
     }
+
+    fn sync(&mut self) -> Result<(), TrainError> {
+        let synced = self.file.as_ref().map_or(Ok(()), File::sync_data);
+        synced.map_err(TrainError::io("sync", &self.path))
+    }
 }
 
 /// Every sink gets every record, in order.
@@ -137,6 +154,10 @@ impl MetricSink for Vec<Box<dyn MetricSink>> {
 
     fn record(&mut self, record: &MetricRecord) -> Result<(), TrainError> {
         self.iter_mut().try_for_each(|sink| sink.record(record))
+    }
+
+    fn sync(&mut self) -> Result<(), TrainError> {
+        self.iter_mut().try_for_each(|sink| sink.sync())
     }
 }
 
@@ -206,6 +227,7 @@ impl Window {
             lr,
             grad_norm: window.grad_norm / updates,
             probes: probes.into_iter().collect(),
+            evaluation: BTreeMap::new(),
             units: window.units,
             images: window.images,
             images_per_s: if window.seconds > 0.0 { window.images as f64 / window.seconds } else { 0.0 },
@@ -252,7 +274,13 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         let mut sink = JsonlSink::new(&path);
         sink.record(&record("one", 1)).unwrap();
-        assert_eq!(JsonlSink::read(&path).unwrap(), [record("one", 1)]);
+        let measured =
+            MetricRecord { evaluation: [("nll".to_owned(), 1.0 / 3.0)].into(), ..record("one", 2) };
+        sink.record(&measured).unwrap();
+        sink.sync().unwrap();
+        assert_eq!(JsonlSink::read(&path).unwrap(), [record("one", 1), measured]);
+        let first = fs::read_to_string(&path).unwrap().lines().next().unwrap().to_owned();
+        assert!(!first.contains("evaluation"), "as in files from before there were evaluations: {first}");
         fs::write(&path, "{}\n").unwrap();
         let error = JsonlSink::read(&path).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl") && error.contains("line 1"), "{error}");

@@ -60,6 +60,23 @@ pub fn trainable_paths<M: Module>(model: &M) -> Vec<String> {
     collect(model).into_iter().filter_map(|(path, trainable)| trainable.then_some(path)).collect()
 }
 
+/// How many bytes the parameters of [`trainable_paths`] hold.
+pub(crate) fn trainable_bytes<M: Module>(model: &M) -> u64 {
+    let mut visitor = Bytes(0);
+    model.visit(&mut visitor);
+    visitor.0
+}
+
+struct Bytes(u64);
+
+impl ModuleVisitor for Bytes {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.0 += (param.lazy_shape().num_elements() * param.val().dtype().size()) as u64;
+        }
+    }
+}
+
 /// Paths of all tensors of `model`, frozen, integer and boolean ones included.
 pub(crate) fn all_paths<M: Module>(model: &M) -> Vec<String> {
     collect(model).into_iter().map(|(path, _)| path).collect()

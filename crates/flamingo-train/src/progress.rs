@@ -1,9 +1,17 @@
-//! Progress for the person who waits: a bar on a terminal, a line every few seconds elsewhere.
+//! Progress for the person who waits: a dashboard or a bar on a terminal, a line every few seconds elsewhere.
 
-use std::io::{IsTerminal, stderr};
+#[cfg(feature = "dashboard")]
+mod dashboard;
+pub mod terminal;
+
+use std::fmt;
+use std::io::{IsTerminal, stderr, stdin, stdout};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::metrics::MetricRecord;
 
 /// Time between two lines when stderr is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -13,11 +21,66 @@ const SMOOTHING: f64 = 0.95;
 /// How a stage shows its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Progress {
-    /// A bar if stderr is a terminal, plain lines on stderr otherwise.
+    /// The dashboard if there can be one, [`Plain`](Self::Plain) otherwise.
     #[default]
     Auto,
+    /// Burn's, over the whole terminal: curves of losses, learning rate, speed and gates. Where there is none,
+    /// [`Plain`](Self::Plain).
+    Dashboard,
+    /// A bar if stderr is a terminal, plain lines on stderr otherwise.
+    Plain,
     /// Not at all.
     Hidden,
+}
+
+impl Progress {
+    /// Why there can be no dashboard, as a sentence for the person who asked for it; `None` if there can.
+    pub fn no_dashboard() -> Option<&'static str> {
+        if cfg!(not(feature = "dashboard")) {
+            return Some("this build has no dashboard: build with --features dashboard, or choose plain");
+        }
+        let everywhere = stdin().is_terminal() && stdout().is_terminal() && stderr().is_terminal();
+        if !everywhere || std::env::var_os("TERM").is_none_or(|term| term == "dumb") {
+            return Some("a dashboard needs a terminal, for input and both outputs: choose plain");
+        }
+        None
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Dashboard => "dashboard",
+            Self::Plain => "plain",
+            Self::Hidden => "none",
+        })
+    }
+}
+
+impl FromStr for Progress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Auto, Self::Dashboard, Self::Plain, Self::Hidden];
+        let found = all.into_iter().find(|one| one.to_string() == text);
+        found.ok_or_else(|| format!("{text:?} is none of auto, dashboard, plain, none"))
+    }
+}
+
+/// What one update came to.
+pub(crate) struct Update<'a> {
+    /// Updates done.
+    pub(crate) step: u64,
+    /// Names of the sources and their losses, before lambda_m.
+    pub(crate) losses: Vec<(&'a str, f64)>,
+    /// Their sum, with lambda_m.
+    pub(crate) loss: f64,
+    pub(crate) lr: f64,
+    pub(crate) grad_norm: f64,
+    pub(crate) units: f64,
+    pub(crate) images: u64,
+    pub(crate) seconds: f64,
 }
 
 /// What is shown of a running stage.
@@ -33,8 +96,12 @@ pub(crate) struct View {
 
 #[derive(Debug)]
 enum Output {
+    #[cfg(feature = "dashboard")]
+    Dashboard(Box<dashboard::Dashboard>),
     Bar(ProgressBar),
-    Lines { last: Option<Instant> },
+    Lines {
+        last: Option<Instant>,
+    },
     None,
 }
 
@@ -43,8 +110,12 @@ impl View {
     pub(crate) fn start(progress: Progress, stage: &str, step: u64, total: u64) -> Self {
         let output = match progress {
             Progress::Hidden => Output::None,
-            Progress::Auto if !stderr().is_terminal() => Output::Lines { last: None },
-            Progress::Auto => {
+            #[cfg(feature = "dashboard")]
+            Progress::Auto | Progress::Dashboard if Progress::no_dashboard().is_none() => {
+                Output::Dashboard(Box::new(dashboard::Dashboard::open(stage, step, total)))
+            }
+            _ if !stderr().is_terminal() => Output::Lines { last: None },
+            _ => {
                 let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
                 bar.set_style(bar_style());
                 bar.set_prefix(stage.to_owned());
@@ -62,24 +133,58 @@ impl View {
         }
     }
 
-    /// An update is done: `step` updates now, `loss` summed over sources with their weights.
-    pub(crate) fn update(&mut self, step: u64, loss: f64, images: u64, seconds: f64) {
-        self.loss.add(loss);
-        self.seconds_per_step.add(seconds);
-        self.images_per_s.add(images as f64 / seconds.max(1e-9));
-        let message = self.message(step);
+    /// Whether the person has asked in the dashboard to stop.
+    pub(crate) fn stop_requested(&self) -> bool {
+        match &self.output {
+            #[cfg(feature = "dashboard")]
+            Output::Dashboard(dashboard) => dashboard.stop_requested(),
+            _ => false,
+        }
+    }
+
+    /// An update is done.
+    pub(crate) fn update(&mut self, update: &Update<'_>) {
+        self.loss.add(update.loss);
+        self.seconds_per_step.add(update.seconds);
+        self.images_per_s.add(update.images as f64 / update.seconds.max(1e-9));
+        let message = self.message(update.step);
         match &mut self.output {
+            #[cfg(feature = "dashboard")]
+            Output::Dashboard(dashboard) => dashboard.update(update),
             Output::Bar(bar) => {
                 bar.set_message(message);
-                bar.set_position(step);
+                bar.set_position(update.step);
             }
             Output::Lines { last } => {
                 let due = last.is_none_or(|last| last.elapsed() >= LINE_INTERVAL);
-                if due || step == self.total {
-                    eprintln!("{}  {step}/{}  {message}", self.stage, self.total);
+                if due || update.step == self.total {
+                    eprintln!("{}  {}/{}  {message}", self.stage, update.step, self.total);
                     *last = Some(Instant::now());
                 }
             }
+            Output::None => {}
+        }
+    }
+
+    /// A record was made: its probes and measurements are news.
+    pub(crate) fn record(&mut self, record: &MetricRecord) {
+        let measured = record.evaluation.iter().map(|(name, value)| format!("{name} {value:.4}"));
+        let measured = measured.collect::<Vec<_>>().join(", ");
+        match &mut self.output {
+            #[cfg(feature = "dashboard")]
+            Output::Dashboard(dashboard) => dashboard.record(record),
+            _ if measured.is_empty() => {}
+            _ => self.note(&format!("{}/{}  {measured}", record.step, self.total)),
+        }
+    }
+
+    /// Says something.
+    pub(crate) fn note(&mut self, text: &str) {
+        match &mut self.output {
+            #[cfg(feature = "dashboard")]
+            Output::Dashboard(dashboard) => dashboard.note(text),
+            Output::Bar(bar) => bar.println(format!("{}  {text}", self.stage)),
+            Output::Lines { .. } => eprintln!("{}  {text}", self.stage),
             Output::None => {}
         }
     }
@@ -112,7 +217,7 @@ fn bar_style() -> ProgressStyle {
 }
 
 /// `1h 02m`, `2m 05s` or `7s`.
-fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s}s"),
@@ -149,10 +254,28 @@ mod tests {
     }
 
     #[test]
+    fn choices_are_written_as_they_read() {
+        for text in ["auto", "dashboard", "plain", "none"] {
+            assert_eq!(text.parse::<Progress>().unwrap().to_string(), text);
+        }
+        assert!("bar".parse::<Progress>().unwrap_err().contains("dashboard, plain"));
+    }
+
+    #[test]
     fn the_message_has_loss_speed_and_time_left() {
         let mut view = View::start(Progress::Hidden, "contrastive", 10, 20);
-        view.update(11, 2.0, 64, 0.5);
-        view.update(12, 2.0, 64, 0.5);
+        for step in [11, 12] {
+            view.update(&Update {
+                step,
+                losses: vec![("pairs", 2.0)],
+                loss: 2.0,
+                lr: 1e-3,
+                grad_norm: 1.0,
+                units: 64.0,
+                images: 64,
+                seconds: 0.5,
+            });
+        }
         assert_eq!(view.message(12), "loss 2.0000  128 images/s  4s left");
     }
 }

@@ -20,12 +20,13 @@ use crate::checkpoint::{Checkpoint, CheckpointState};
 use crate::config::{SourceSpec, TrainConfig};
 use crate::divergence::{Evidence, batch_file};
 use crate::error::TrainError;
+use crate::evaluation::{Evaluators, measure};
 use crate::gradients;
-use crate::metrics::{MetricSink, Window};
+use crate::metrics::{MetricRecord, MetricSink, Window};
 use crate::objective::{LossOutput, Objective};
 use crate::optimizer::PathAdamW;
 use crate::paths::trainable_paths;
-use crate::progress::{Progress, View};
+use crate::progress::{Progress, Update, View};
 use crate::stream::{BatchStream, StreamError};
 
 /// The stream of one source.
@@ -68,8 +69,9 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// If the configuration makes no sense or does not suit the model, if a stream fails, if a loss or gradient is not finite, if a checkpoint belongs to another configuration or
-    /// does not fit, or if a file cannot be written. What was on disk stays.
+    /// If the configuration makes no sense or does not suit the model, if a stream fails, if a loss or gradient is not
+    /// finite, if a checkpoint belongs to another configuration or does not fit, or if a file cannot be written. What was
+    /// on disk stays.
     pub fn fit<O: Objective>(
         &self,
         objective: &O,
@@ -78,14 +80,63 @@ impl Trainer {
         sink: &mut dyn MetricSink,
         stop: &AtomicBool,
     ) -> Result<Outcome<O::Model>, TrainError> {
+        self.fit_evaluated(objective, model, streams, Vec::new(), sink, stop)
+    }
+
+    /// Like [`fit`](Self::fit), and measures the model every [`TrainConfig::evaluate_every`] updates and after the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit), and if an evaluator fails.
+    pub fn fit_evaluated<O: Objective>(
+        &self,
+        objective: &O,
+        model: O::Model,
+        streams: &mut [BoxStream<O::Batch>],
+        evaluators: Evaluators<'_, O::Model>,
+        sink: &mut dyn MetricSink,
+        stop: &AtomicBool,
+    ) -> Result<Outcome<O::Model>, TrainError> {
         // Looking at every parameter also creates those that Burn left for their first use, in the model's order and
         // before the loop seeds the device: initial weights depend on the caller's seed alone.
         self.check(&model, streams.len())?;
+        if self.config.evaluate_every > 0 && evaluators.is_empty() {
+            let message = "this stage has nothing to evaluate with: set it to 0";
+            return Err(TrainError::config("evaluate_every", message));
+        }
         let session = self.begin(model, streams)?;
+        if session.step == self.config.steps {
+            return Ok(session.outcome(true));
+        }
         sink.begin(&self.stage, session.step)?;
-        let session = self.run(objective, session, streams, sink, stop)?;
+        let session = self.run(objective, session, streams, Watch { evaluators, sink, stop })?;
         let finished = session.step == self.config.steps;
-        Ok(Outcome { model: session.model, step: session.step, finished, seconds: session.elapsed_s })
+        Ok(session.outcome(finished))
+    }
+
+    /// Makes `updates` updates of `model`, which is then dropped, and gives the seconds of each. Nothing is read from the
+    /// folder of checkpoints, or written anywhere: for an estimate of what a run takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit), but for files.
+    pub fn rehearse<O: Objective>(
+        &self,
+        objective: &O,
+        model: O::Model,
+        streams: &mut [BoxStream<O::Batch>],
+        updates: u64,
+    ) -> Result<Vec<f64>, TrainError> {
+        self.check(&model, streams.len())?;
+        let mut session = Session::new(model);
+        let mut view = View::start(Progress::Hidden, &self.stage, 0, updates);
+        let mut seconds = Vec::new();
+        for _ in 0..updates {
+            let before = session.elapsed_s;
+            (session, _) = self.update(objective, session, streams, &mut view)?;
+            seconds.push(session.elapsed_s - before);
+        }
+        Ok(seconds)
     }
 
     fn check<M: Module>(&self, model: &M, streams: usize) -> Result<(), TrainError> {
@@ -100,10 +151,8 @@ impl Trainer {
 
     /// A new session, or the one of the newest checkpoint.
     fn begin<M: Module, B>(&self, model: M, streams: &mut [BoxStream<B>]) -> Result<Session<M>, TrainError> {
-        let devices = model.devices();
-        let optimizer = PathAdamW::default();
-        let mut session =
-            Session { model, optimizer, devices, step: 0, elapsed_s: 0.0, window: Window::default() };
+        Checkpoint::sweep(&self.checkpoints)?;
+        let mut session = Session::new(model);
         let Some(checkpoint) = Checkpoint::latest(&self.checkpoints)? else { return Ok(session) };
         checkpoint.check_config(&self.config)?;
         (session.model, session.optimizer) = checkpoint.load_into(session.model)?;
@@ -114,8 +163,8 @@ impl Trainer {
             })?;
             stream.restore(place).map_err(|error| stream_error(spec, 0, error))?;
         }
-        (session.step, session.elapsed_s, session.window) =
-            (state.step, state.elapsed_s, state.window.clone());
+        (session.step, session.elapsed_s, session.window, session.evaluation) =
+            (state.step, state.elapsed_s, state.window.clone(), state.evaluation.clone());
         Ok(session)
     }
 
@@ -124,31 +173,61 @@ impl Trainer {
         objective: &O,
         mut session: Session<O::Model>,
         streams: &mut [BoxStream<O::Batch>],
-        sink: &mut dyn MetricSink,
-        stop: &AtomicBool,
+        mut watch: Watch<'_, O::Model>,
     ) -> Result<Session<O::Model>, TrainError> {
         let mut view = View::start(self.progress, &self.stage, session.step, self.config.steps);
         while session.step < self.config.steps {
-            if stop.load(Ordering::Relaxed) {
+            if watch.stop.load(Ordering::Relaxed) || view.stop_requested() {
                 if session.step > 0 {
+                    watch.sink.sync().map_err(|error| self.unsaved(session.step, None, error))?;
                     self.save(&session, streams)?;
                 }
                 break;
             }
             let lr;
             (session, lr) = self.update(objective, session, streams, &mut view)?;
-            let last = session.step == self.config.steps;
-            if last || session.step.is_multiple_of(self.config.log_every) {
-                let probes = objective.probes(&session.model);
-                let (step, elapsed_s) = (session.step, session.elapsed_s);
-                let record = session.window.take_record(&self.stage, step, lr, elapsed_s, probes);
-                sink.record(&record)?;
+            let step = session.step;
+            let last = step == self.config.steps;
+            let every = |updates: u64| updates > 0 && (last || step.is_multiple_of(updates));
+            session.evaluation.clear();
+            if every(self.config.evaluate_every) {
+                session.evaluation = self.evaluate(&mut watch.evaluators, &session, &mut view)?;
             }
-            if last || session.step.is_multiple_of(self.config.checkpoint_every) {
+            if every(self.config.log_every) || !session.evaluation.is_empty() {
+                let probes = objective.probes(&session.model);
+                let record = session.window.take_record(&self.stage, step, lr, session.elapsed_s, probes);
+                let record = MetricRecord { evaluation: session.evaluation.clone(), ..record };
+                view.record(&record);
+                watch.sink.record(&record).map_err(|error| self.unsaved(step, None, error))?;
+            }
+            if every(self.config.checkpoint_every) || self.is_best(&session)? {
+                watch.sink.sync().map_err(|error| self.unsaved(step, None, error))?;
                 self.save(&session, streams)?;
             }
         }
         Ok(session)
+    }
+
+    fn evaluate<M>(
+        &self,
+        evaluators: &mut Evaluators<'_, M>,
+        session: &Session<M>,
+        view: &mut View,
+    ) -> Result<BTreeMap<String, f64>, TrainError> {
+        let wanted = self.config.keep_best.as_deref();
+        let measured = measure(evaluators, &session.model, session.step, wanted)?;
+        for name in measured.lost {
+            view.note(&format!("the evaluation after update {} gave no number for {name}", session.step));
+        }
+        Ok(measured.finite)
+    }
+
+    /// Whether the model was just measured to be better than every one of which there is a checkpoint.
+    fn is_best<M>(&self, session: &Session<M>) -> Result<bool, TrainError> {
+        let Some(metric) = &self.config.keep_best else { return Ok(false) };
+        let Some(now) = session.evaluation.get(metric) else { return Ok(false) };
+        let best = Checkpoint::best(&self.checkpoints, metric)?;
+        Ok(best.is_none_or(|best| now < &best.state().evaluation[metric]))
     }
 
     /// One update; returns what it made of the session, and its learning rate.
@@ -182,15 +261,26 @@ impl Trainer {
 
         let seconds = started.elapsed().as_secs_f64();
         session.elapsed_s += seconds;
-        let (mut total, mut images) = (0.0, 0);
+        let mut update = Update {
+            step: session.step,
+            losses: Vec::new(),
+            loss: 0.0,
+            lr,
+            grad_norm: norm,
+            units: 0.0,
+            images: 0,
+            seconds,
+        };
         for ((source, output), loss) in outputs.iter().zip(losses) {
             let spec = &self.config.sources[*source];
             session.window.add_batch(&spec.name, output, loss);
-            total += spec.weight * loss;
-            images += output.images as u64;
+            update.losses.push((&spec.name, loss));
+            update.loss += spec.weight * loss;
+            update.units += output.units;
+            update.images += output.images as u64;
         }
         session.window.add_update(norm, seconds);
-        view.update(session.step, total, images, seconds);
+        view.update(&update);
         Ok((session, lr))
     }
 
@@ -289,11 +379,27 @@ impl Trainer {
             config: self.config.clone(),
             streams: places,
             elapsed_s: session.elapsed_s,
+            evaluation: session.evaluation.clone(),
             window: session.window.clone(),
         };
-        let keep = self.config.keep_last;
-        Checkpoint::save(&self.checkpoints, state, &session.model, &session.optimizer, keep).map(drop)
+        let saved = Checkpoint::save(&self.checkpoints, state, &session.model, &session.optimizer);
+        saved
+            .map(drop)
+            .map_err(|error| self.unsaved(session.step, Some(Checkpoint::bytes(&session.model)), error))
     }
+
+    /// The error for what could not be written, which says what there is.
+    fn unsaved(&self, step: u64, need: Option<u64>, error: TrainError) -> TrainError {
+        let kept = Checkpoint::latest(&self.checkpoints).ok().flatten().map(|kept| kept.path().to_owned());
+        TrainError::Unsaved { step, need, kept, source: Box::new(error) }
+    }
+}
+
+/// What a run is told while it goes on, and whom it tells.
+struct Watch<'a, M> {
+    evaluators: Evaluators<'a, M>,
+    sink: &'a mut dyn MetricSink,
+    stop: &'a AtomicBool,
 }
 
 /// A number that is not finite.
@@ -311,10 +417,29 @@ struct Session<M> {
     devices: Vec<Device>,
     step: u64,
     elapsed_s: f64,
+    /// Of the last update; empty if it was not due.
+    evaluation: BTreeMap<String, f64>,
     window: Window,
 }
 
 impl<M: Module> Session<M> {
+    /// Before the first update.
+    fn new(model: M) -> Self {
+        Self {
+            devices: model.devices(),
+            model,
+            optimizer: PathAdamW::default(),
+            step: 0,
+            elapsed_s: 0.0,
+            evaluation: BTreeMap::new(),
+            window: Window::default(),
+        }
+    }
+
+    fn outcome(self, finished: bool) -> Outcome<M> {
+        Outcome { model: self.model, step: self.step, finished, seconds: self.elapsed_s }
+    }
+
     fn seed(&self, seed: u64) {
         self.devices.iter().for_each(|device| device.seed(seed));
     }

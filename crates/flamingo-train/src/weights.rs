@@ -44,7 +44,7 @@ pub(crate) fn load_trainable<M: Module>(module: M, path: &Path) -> Result<M, Tra
 }
 
 fn save<M: Module>(module: &M, path: &Path, filter: Option<PathFilter>) -> Result<(), TrainError> {
-    // The store writes a scratch file and renames it. Its default metadata come in random order: without them, equal
+    // The store writes a scratch file, syncs and renames it. Its default metadata come in random order: without them, equal
     // weights give equal files.
     let mut store =
         SafetensorsStore::from_file(path).skip_enum_variants(true).overwrite(true).clear_metadata();
@@ -54,7 +54,6 @@ fn save<M: Module>(module: &M, path: &Path, filter: Option<PathFilter>) -> Resul
     module
         .save_into(&mut store)
         .map_err(|error| TrainError::corrupt(path, format!("cannot be written: {error}")))?;
-    File::open(path).and_then(|file| file.sync_all()).map_err(TrainError::io("sync", path))?;
     files::sync_parent(path)
 }
 

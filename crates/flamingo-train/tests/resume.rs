@@ -78,6 +78,8 @@ fn config(mixing: Mixing) -> TrainConfig {
         log_every: 3,
         checkpoint_every: 4,
         keep_last: 1,
+        evaluate_every: 0,
+        keep_best: None,
     }
 }
 

@@ -186,7 +186,7 @@ fn layer_list(layers: &[usize]) -> String {
 }
 
 /// Thousands apart: `1,234,567`.
-fn grouped(count: usize) -> String {
+pub(crate) fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let head = digits.len() % 3;
     let mut groups: Vec<&str> = Vec::new();

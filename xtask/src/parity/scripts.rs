@@ -18,6 +18,12 @@ const MAIN: Environment = Environment {
 const LATER: Environment =
     Environment { name: "transformers-4.57", requirements: &[("requirements-transformers-4.57.txt", true)] };
 
+/// Those of scores, which need no tensors but Java.
+const METRICS: Environment = Environment {
+    name: "metrics",
+    requirements: &[("requirements-metrics.txt", true), ("requirements-without-dependencies.txt", false)],
+};
+
 /// One of them.
 #[derive(Debug)]
 pub struct Script {
@@ -46,7 +52,7 @@ pub const SMOLLM2: Weights =
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 22] = [
+pub const SCRIPTS: [Script; 23] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
@@ -68,6 +74,7 @@ pub const SCRIPTS: [Script; 22] = [
     script("generation", &LATER),
     script("gguf_files", &MAIN),
     script("pre_tokenizers", &LATER),
+    script("metrics", &METRICS),
     Script { name: "smollm2", environment: &MAIN, weights: Some(&SMOLLM2) },
 ];
 
@@ -135,7 +142,7 @@ mod tests {
 
     #[test]
     fn requirements_exist_and_are_pinned() {
-        for (file, _) in MAIN.requirements.iter().chain(LATER.requirements) {
+        for (file, _) in [MAIN, LATER, METRICS].iter().flat_map(|it| it.requirements) {
             let text = std::fs::read_to_string(folder().join(file)).unwrap();
             let packages = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
             for package in packages {

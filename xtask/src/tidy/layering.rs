@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Violation;
 
 /// Every package of the workspace and its level. `flamingo-testkit` is for tests: see [`TESTKIT`].
-const LEVELS: [(&str, u8); 15] = [
+const LEVELS: [(&str, u8); 16] = [
     ("flamingo-core", 0),
     ("flamingo-nn", 1),
     ("flamingo-testkit", 1),
@@ -20,6 +20,7 @@ const LEVELS: [(&str, u8); 15] = [
     ("flamingo-data", 2),
     ("flamingo-train", 2),
     ("flamingo", 3),
+    ("flamingo-eval", 4),
     ("flamingo-cli", 5),
     ("flamingo-tests", 5),
     ("flamingo-recipes", 5),

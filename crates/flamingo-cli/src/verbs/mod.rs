@@ -10,6 +10,7 @@ pub mod data;
 mod decoding;
 mod device;
 pub mod doctor;
+pub mod eval;
 pub mod generate;
 mod input;
 pub mod inspect;

@@ -10,12 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 use flamingo::core::device::Device;
 use flamingo::join::JoinRequest;
-use flamingo::run::{RunEnd, RunRequest, train};
+use flamingo::run::{RunEnd, RunRequest, plan, train};
 use flamingo::stages::Stage;
-use flamingo::train::Existing;
+use flamingo::train::progress::terminal;
+use flamingo::train::{Existing, Progress};
 
 use super::device::DeviceArg;
+use crate::exit::Usage;
 use configuration::Configuration;
+
+/// Updates of each stage that a dry run makes to measure them.
+const TRIED: u64 = 4;
 
 /// Train a Flamingo: vision encoder, language model, then the parts between them
 #[derive(Debug, clap::Args)]
@@ -46,6 +51,12 @@ pub struct Args {
     features: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArg,
+    /// auto, dashboard (curves over the whole terminal), plain (a bar, or lines where stderr is no terminal) or none
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: Progress,
+    /// Print the complete configuration, and of each stage the parameters, memory and time it takes; write nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Print the complete configuration as TOML and do nothing
     #[arg(long)]
     print_config: bool,
@@ -57,26 +68,50 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print!("{}", config.to_toml()?);
         return Ok(());
     }
+    if let (Progress::Dashboard, Some(reason)) = (args.progress, Progress::no_dashboard()) {
+        return Err(Usage(format!("--progress dashboard: {reason}")).into());
+    }
     let folder = PathBuf::from("runs").join(&args.name);
     let existing = if args.resume { Existing::Resume } else { Existing::Refuse };
     let device = args.device.resolve()?;
+    if args.dry_run {
+        return dry_run(&config, args, &device);
+    }
     let stop = Arc::new(AtomicBool::new(false));
     listen(&stop)?;
     eprintln!("run {} on {device:?}", folder.display());
     match config {
         Configuration::Scratch(config) => {
             let (until, towers_from) = (args.until, args.towers_from.clone());
-            let request = RunRequest { folder, config: *config, existing, until, towers_from };
+            let progress = args.progress;
+            let request = RunRequest { folder, config: *config, existing, until, towers_from, progress };
             scratch(&request, &device, &stop)
         }
         Configuration::Join(config) => {
             if args.towers_from.is_some() || args.until != Stage::Flamingo {
                 bail!("--towers-from and --until are for runs from scratch; this one joins published towers");
             }
-            let request = JoinRequest { folder, config: *config, existing, features: args.features.clone() };
+            let (features, progress) = (args.features.clone(), args.progress);
+            let request = JoinRequest { folder, config: *config, existing, features, progress };
             join::run(&request, &device, &stop)
         }
     }
+}
+
+/// The configuration on standard output, and what it takes.
+fn dry_run(config: &Configuration, args: &Args, device: &Device) -> anyhow::Result<()> {
+    println!("{}", config.to_toml()?);
+    match config {
+        Configuration::Scratch(config) => {
+            eprintln!("trying {TRIED} updates of each stage on {device:?}");
+            print!("{}", plan(config, args.until, device, TRIED)?);
+        }
+        Configuration::Join(config) => {
+            eprintln!("trying {TRIED} updates on {device:?}");
+            print!("{}", flamingo::join::plan(config, device, TRIED)?);
+        }
+    }
+    Ok(())
 }
 
 fn scratch(request: &RunRequest, device: &Device, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -105,9 +140,12 @@ fn listen(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let stop = stop.clone();
     ctrlc::set_handler(move || {
         if stop.swap(true, Ordering::Relaxed) {
+            terminal::restore();
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this update, with a checkpoint; once more to stop at once");
+        if !terminal::is_taken() {
+            eprintln!("\nstopping after this update, with a checkpoint; once more to stop at once");
+        }
     })
     .context("cannot listen for Ctrl-C")
 }

@@ -5,6 +5,8 @@ mod chat;
 mod data_interleave;
 mod data_stream;
 mod doctor;
+mod eval_score;
+mod runs;
 mod tiny;
 
 use std::path::Path;
@@ -58,6 +60,12 @@ fn what_exists_is_not_overwritten() {
 fn a_device_that_is_not_there_says_how_to_add_it() {
     fails(&["train", "--device", "rocm"], 2, &["no rocm backend", "--features flamingo-cli/rocm"]);
     fails(&["train", "--device", "gpu"], 2, &["unknown device \"gpu\""]);
+}
+
+#[test]
+fn a_dashboard_without_a_terminal_is_refused() {
+    fails(&["train", "--progress", "dashboard"], 2, &["needs a terminal", "plain"]);
+    fails(&["train", "--progress", "bar"], 2, &["none of auto, dashboard, plain, none"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::image::decode;
 use crate::reject::{Reason, Reject};
 use crate::sample::Medium;
 use crate::source::{Records, Source, Unread};
-use crate::video::{self, Coverage, FrameSampling};
+use crate::video::{Coverage, FrameSampling};
 
 /// Records that are read and hashed together.
 const TOGETHER: usize = 64;
@@ -55,10 +55,7 @@ impl MediaItem<'_> {
         let pictures = match &self.content {
             Content::Decoded(picture) => Ok(vec![RgbaImage::clone(picture)]),
             Content::Image(bytes) => decode(bytes, &self.record).map(|picture| vec![picture]),
-            Content::Clip(Medium::VideoFile(path), sampling) => video::frames(path, sampling),
-            Content::Clip(Medium::Image(bytes) | Medium::Video(bytes), sampling) => {
-                video::frames_from_bytes(bytes, &self.record, sampling)
-            }
+            Content::Clip(clip, sampling) => clip.pictures(&self.record, sampling),
         };
         pictures.map_err(|error| self.refuse(error.reason(), error.to_string()))
     }
@@ -152,11 +149,13 @@ fn item(
 ) -> Result<MediaItem<'static>, Reject> {
     let (key, content) = match medium {
         Medium::Image(bytes) => (MediaKey::image(&bytes), Content::Image(bytes)),
-        Medium::Video(bytes) => (MediaKey::clip(&bytes, clips), Content::Clip(Medium::Video(bytes), *clips)),
-        Medium::VideoFile(path) => {
+        Medium::Video(bytes, part) => {
+            (MediaKey::clip(&bytes, &part, clips), Content::Clip(Medium::Video(bytes, part), *clips))
+        }
+        Medium::VideoFile(path, part) => {
             let bytes =
                 read(&path).map_err(|error| Reject::new(shard, record, error.reason(), error.to_string()))?;
-            (MediaKey::clip(&bytes, clips), Content::Clip(Medium::VideoFile(path), *clips))
+            (MediaKey::clip(&bytes, &part, clips), Content::Clip(Medium::VideoFile(path, part), *clips))
         }
     };
     Ok(MediaItem { key, shard: shard.to_owned(), record: record.to_owned(), content })

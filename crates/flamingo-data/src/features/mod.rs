@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 pub use media::{MediaItem, SourceMedia, of_concepts, of_source};
 
 use crate::DataError;
-use crate::video::{Coverage, FrameSampling};
+use crate::video::{Coverage, FrameSampling, Interval};
 
 /// What a picture, or the frames of a clip, are known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,10 +25,24 @@ impl MediaKey {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Of a clip: the SHA-256 of its encoded bytes and of which frames are read.
-    pub fn clip(bytes: &[u8], sampling: &FrameSampling) -> Self {
+    /// Of a clip, or a part of one: the SHA-256 of its encoded bytes, of the part, and of which frames are read.
+    pub fn clip(bytes: &[u8], part: &Interval, sampling: &FrameSampling) -> Self {
+        Self::frames(&Self::part(bytes, part), sampling)
+    }
+
+    /// Of a part of a clip, whatever frames of it are read; of all of it, that of its bytes.
+    fn part(bytes: &[u8], part: &Interval) -> [u8; 32] {
         let Self(file) = Self::image(bytes);
-        Self::frames(&file, sampling)
+        if *part == Interval::WHOLE {
+            return file;
+        }
+        let hash = Sha256::new()
+            .chain_update(b"part")
+            .chain_update(file)
+            .chain_update(part.start().to_bits().to_le_bytes())
+            .chain_update([u8::from(part.end().is_some())])
+            .chain_update(part.end().unwrap_or(0.0).to_bits().to_le_bytes());
+        hash.finalize().into()
     }
 
     fn frames(file: &[u8; 32], sampling: &FrameSampling) -> Self {
@@ -92,7 +106,7 @@ impl fmt::Debug for dyn FeatureLookup {
     }
 }
 
-/// [`FeatureLookup::read`] of a clip.
+/// [`FeatureLookup::read`] of a clip, or of a part of one.
 ///
 /// A window shows all of a clip that is short enough. Where the features of the window itself are not there, those of the
 /// whole clip are therefore taken, if they have fewer frames than the most: then nothing was left out.
@@ -103,10 +117,11 @@ impl fmt::Debug for dyn FeatureLookup {
 pub fn read_clip(
     features: &dyn FeatureLookup,
     bytes: &[u8],
+    part: &Interval,
     sampling: &FrameSampling,
     out: &mut Vec<f16>,
 ) -> Result<Option<usize>, DataError> {
-    let MediaKey(file) = MediaKey::image(bytes);
+    let file = MediaKey::part(bytes, part);
     let found = features.read(&MediaKey::frames(&file, sampling), out)?;
     if found.is_some() || sampling.coverage == Coverage::Whole {
         return Ok(found);
@@ -160,26 +175,33 @@ mod tests {
         let window = |at| FrameSampling { coverage: Coverage::Window(at), ..sampling };
         let keys = [
             MediaKey::image(b"clip"),
-            MediaKey::clip(b"clip", &sampling),
-            MediaKey::clip(b"clip", &window(0.5)),
-            MediaKey::clip(b"clip", &FrameSampling { coverage: Coverage::Whole, ..sampling }),
-            MediaKey::clip(b"clip", &FrameSampling { fps: 2.0, ..sampling }),
-            MediaKey::clip(b"clip", &FrameSampling { max_frames: 7, ..sampling }),
-            MediaKey::clip(b"other", &sampling),
+            MediaKey::clip(b"clip", &Interval::WHOLE, &sampling),
+            MediaKey::clip(b"clip", &Interval::WHOLE, &window(0.5)),
+            MediaKey::clip(
+                b"clip",
+                &Interval::WHOLE,
+                &FrameSampling { coverage: Coverage::Whole, ..sampling },
+            ),
+            MediaKey::clip(b"clip", &Interval::WHOLE, &FrameSampling { fps: 2.0, ..sampling }),
+            MediaKey::clip(b"clip", &Interval::WHOLE, &FrameSampling { max_frames: 7, ..sampling }),
+            MediaKey::clip(b"other", &Interval::WHOLE, &sampling),
+            MediaKey::clip(b"clip", &Interval::new(1.0, None).unwrap(), &sampling),
+            MediaKey::clip(b"clip", &Interval::new(1.0, Some(2.0)).unwrap(), &sampling),
         ];
         let different: std::collections::BTreeSet<MediaKey> = keys.into_iter().collect();
         assert_eq!(different.len(), keys.len());
-        assert_eq!(MediaKey::clip(b"clip", &window(0.0)), keys[1]);
+        assert_eq!(MediaKey::clip(b"clip", &Interval::WHOLE, &window(0.0)), keys[1]);
     }
 
     #[test]
     fn a_window_shows_all_of_a_short_clip() {
         let whole = FrameSampling { coverage: Coverage::Whole, max_frames: 4, ..FrameSampling::training() };
-        let known = |frames| Known(BTreeMap::from([(MediaKey::clip(b"clip", &whole), frames)]));
+        let known =
+            |frames| Known(BTreeMap::from([(MediaKey::clip(b"clip", &Interval::WHOLE, &whole), frames)]));
         let window = FrameSampling { coverage: Coverage::Window(0.7), ..whole };
         let read = |frames, sampling: &FrameSampling| {
             let mut out = vec![f16::ONE];
-            let found = read_clip(&known(frames), b"clip", sampling, &mut out).unwrap();
+            let found = read_clip(&known(frames), b"clip", &Interval::WHOLE, sampling, &mut out).unwrap();
             assert_eq!(out.len(), 1 + found.unwrap_or(0));
             found
         };

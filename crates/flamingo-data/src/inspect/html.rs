@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::{DynamicImage, ImageFormat, RgbaImage, imageops};
 
+use crate::DataError;
 use crate::sample::Medium;
-use crate::video::{self, FrameSampling};
-use crate::{DataError, image as pictures};
+use crate::video::FrameSampling;
 
 /// The longer side of a picture on the page, in pixels.
 const SIDE: u32 = 160;
@@ -35,11 +35,8 @@ pub(super) fn escape(text: &str) -> String {
 
 /// An image or some frames of a clip as `<img>`, or why there is none.
 pub(super) fn medium(medium: &Medium) -> String {
-    let frames = match medium {
-        Medium::Image(bytes) => pictures::decode(bytes, "image").map(|picture| vec![picture]),
-        Medium::Video(bytes) => video::frames_from_bytes(bytes, "clip", &sampling()),
-        Medium::VideoFile(path) => video::frames(path, &sampling()),
-    };
+    let name = if matches!(medium, Medium::Image(_)) { "image" } else { "clip" };
+    let frames = medium.pictures(name, &sampling());
     match frames.and_then(|frames| frames.iter().map(data_url).collect::<Result<Vec<String>, _>>()) {
         Ok(urls) => urls.iter().map(|url| format!("<img src=\"{url}\" alt=\"\">")).collect(),
         Err(error) => format!("<span class=\"bad\">{}</span>", escape(&error.to_string())),

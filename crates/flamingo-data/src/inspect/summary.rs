@@ -86,7 +86,7 @@ impl Summary {
                         None => summary.bad_images += 1,
                     }
                 }
-                Medium::Video(_) | Medium::VideoFile(_) => summary.clips += 1,
+                Medium::Video(..) | Medium::VideoFile(..) => summary.clips += 1,
             }
         }
         summary

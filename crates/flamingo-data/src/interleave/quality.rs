@@ -1,18 +1,24 @@
-//! Gopher's rules for documents that are worth reading (Rae et al. 2021, appendix A.1.1 and table A1), with the
-//! thresholds published there; MassiveWeb and M3W were made with them.
+//! Gopher's rules for documents that are worth reading (Rae et al. 2021, arXiv 2112.11446, appendix A.1.1 and table
+//! A1), with the thresholds published there; MassiveWeb and M3W were made with them.
+//!
+//! All thresholds were compared with those of an open implementation, huggingface/datatrove at commit 06c98b0f:
+//! `src/datatrove/pipeline/filters/gopher_quality_filter.py` and `gopher_repetition_filter.py`. Where the paper leaves a
+//! choice: words are what stands between white space (datatrove: NLTK's tokens); shares of characters are of the words
+//! without the space between them (datatrove: of the whole text); all copies of a repeated n-gram count, as the paper
+//! says (datatrove: all but the first); lines that begin with `-` or `*` count as bullets, too.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use super::report::PageFilter;
 
-/// Words of which English text has at least two.
+/// Words of which English text has at least two (appendix A.1.1).
 const STOP_WORDS: [&str; 8] = ["the", "be", "to", "of", "and", "that", "have", "with"];
 
-/// For n-grams of so many words, the most of a document's characters that the most frequent one may make up.
+/// For n-grams of so many words, the most of a document's characters that the most frequent one may make up (table A1).
 const TOP_NGRAMS: [(usize, f64); 3] = [(2, 0.20), (3, 0.18), (4, 0.16)];
 
-/// For n-grams of so many words, the most of a document's characters that repeated ones may make up.
+/// For n-grams of so many words, the most of a document's characters that repeated ones may make up (table A1).
 const REPEATED_NGRAMS: [(usize, f64); 6] =
     [(5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)];
 
@@ -25,7 +31,7 @@ pub(crate) fn judge(text: &str) -> Option<PageFilter> {
 }
 
 /// 50 to 100,000 words of 3 to 10 characters on average, most of them with a letter, among them two stop words; few
-/// symbols, bullets and lines that end in an ellipsis.
+/// symbols, bullets and lines that end in an ellipsis (appendix A.1.1).
 fn is_prose(text: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
@@ -46,6 +52,7 @@ fn is_prose(text: &str) -> bool {
         && stops >= 2
 }
 
+/// Too many equal lines, paragraphs or n-grams (table A1).
 fn is_repetitive(text: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let paragraphs: Vec<&str> = text.split("\n\n").map(str::trim).filter(|part| !part.is_empty()).collect();
@@ -73,12 +80,11 @@ fn duplicates(parts: &[&str]) -> (f64, f64) {
     (count as f64 / parts.len().max(1) as f64, repeated as f64 / all.max(1) as f64)
 }
 
-/// The share of characters in the n-gram that takes most of them; 0 if none occurs twice.
+/// The share of characters in the most frequent n-gram, of several the longest; 0 if none occurs twice.
 fn top_ngram(words: &[&str], n: usize) -> f64 {
-    let counts = count(words.windows(n));
-    let most = counts.into_iter().filter(|(_, count)| *count > 1);
-    let most = most.map(|(gram, count)| count * length(gram)).max().unwrap_or(0);
-    most as f64 / length(words).max(1) as f64
+    let counts = count(words.windows(n)).into_iter().filter(|(_, count)| *count > 1);
+    let top = counts.map(|(gram, count)| (count, length(gram))).max();
+    top.map_or(0, |(count, length)| count * length) as f64 / length(words).max(1) as f64
 }
 
 /// The share of characters in n-grams that occur more than once, each word counted once.
@@ -140,6 +146,9 @@ mod tests {
     fn shares_are_of_characters() {
         let words: Vec<&str> = "a b c d a b c d e f".split(' ').collect();
         assert_eq!(top_ngram(&words, 2), 0.4);
+        let words: Vec<&str> = "a b a b a b longer words longer words".split(' ').collect();
+        assert_eq!(top_ngram(&words, 2), 6.0 / 28.0, "the most frequent, not what takes the most characters");
+        let words: Vec<&str> = "a b c d a b c d e f".split(' ').collect();
         assert_eq!(repeated_ngrams(&words, 4), 0.8);
         assert_eq!(duplicates(&["aa", "b", "aa", "aa"]), (0.5, 4.0 / 7.0));
     }

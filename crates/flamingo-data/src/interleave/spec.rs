@@ -34,9 +34,12 @@ pub struct ImageRules {
     pub max_aspect: f64,
     /// The largest image file, in bytes.
     pub max_bytes: u64,
-    /// An image on more pages than this is part of a site's layout.
+    /// An image on more pages than this is part of a site's layout. The default is OBELICS': a URL that occurs more than 10
+    /// times in all documents (Laurençon et al. 2023; `build_obelics/06_02_merge_sets_image_urls_in_webdocs.py` of
+    /// huggingface/OBELICS, `THRESHOLD_TOO_DUPLICATED`). Here pages are counted, and equal pictures by fingerprint.
     pub max_pages: usize,
-    /// So is one on more than this share of its site's pages, where that is less, though never one on 3 pages or fewer.
+    /// So is one on more than this share of its site's pages, where that is less, though never one on 3 pages or fewer:
+    /// a rule of this project, for sites that are too small for the other one.
     pub max_site_share: f64,
     /// Bits in which the fingerprints of one image's copies, in several sizes, within a document differ, at most.
     pub duplicate_radius: u32,

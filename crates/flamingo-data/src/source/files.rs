@@ -40,10 +40,12 @@ impl Files {
     ///
     /// [`Reason::UnsafeName`], [`Reason::Missing`] or [`Reason::TooLarge`], with what is wrong.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, (Reason, String)> {
+        // What is said of a URL leaves out the secrets in it.
+        let said = Location::from(name);
         let place = match is_url(name) {
-            true if self.download => Location::from(name),
+            true if self.download => said.clone(),
             true => {
-                let what = format!("{name:?} is a URL; `download = true` fetches it");
+                let what = format!("{said:?} is a URL; `download = true` fetches it");
                 return Err((Reason::Missing, what));
             }
             false => Location::from(self.path(name)?.as_path()),
@@ -53,7 +55,7 @@ impl Files {
                 ErrorKind::FileTooLarge => Reason::TooLarge,
                 _ => Reason::Missing,
             };
-            (reason, format!("{name:?}: {error}"))
+            (reason, format!("{said:?}: {error}"))
         })
     }
 
@@ -72,6 +74,7 @@ impl Files {
                 return read.map_err(|error| (Reason::TooLarge, format!("{}: {error}", path.display())));
             }
             if !self.download {
+                let url = Location::from(url);
                 return Err((
                     Reason::Missing,
                     format!("{url:?} is not in the folder, as {hash}.jpg or the like"),

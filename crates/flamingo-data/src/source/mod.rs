@@ -15,12 +15,12 @@ pub mod mmc4;
 pub mod obelics;
 mod page;
 pub mod pairs;
-mod rows;
+pub(crate) mod rows;
 mod sharded;
 pub mod table;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::fmt::{self, Debug};
 

@@ -19,6 +19,7 @@ use crate::DataError;
 use crate::reject::{Reason, Reject};
 use crate::sample::{Content, Medium, Sample};
 use crate::store::Store;
+use crate::video::Interval;
 use crate::webdataset::{Limits, Record};
 
 /// The format `pairs`.
@@ -86,7 +87,7 @@ fn pair(mut record: Record, options: &Options) -> Result<Sample, Reject> {
     let bytes = record.fields.remove(extension).unwrap_or_default();
     let kind = Path::new(extension).extension().and_then(|kind| kind.to_str()).unwrap_or(extension);
     let is_clip = CLIPS.contains(&kind) || (options.animated && ANIMATIONS.contains(&kind));
-    let medium = if is_clip { Medium::Video(bytes) } else { Medium::Image(bytes) };
+    let medium = if is_clip { Medium::Video(bytes, Interval::WHOLE) } else { Medium::Image(bytes) };
     Ok(Sample::new(record.key, Content::Pair(captions), vec![medium]))
 }
 
@@ -162,7 +163,7 @@ mod tests {
         let line = |unread: Result<Unread, Reject>| match unread.and_then(Unread::read) {
             Ok(sample) => {
                 let Content::Pair(texts) = &sample.content else { panic!("a pair") };
-                let kind = if matches!(sample.media[0], Medium::Video(_)) { "clip" } else { "picture" };
+                let kind = if matches!(sample.media[0], Medium::Video(..)) { "clip" } else { "picture" };
                 format!("{}: {kind} {}: {}", sample.key, sample.media[0].len(), texts.join("|"))
             }
             Err(reject) => format!("{}: {}", reject.record, reject.reason),

@@ -9,7 +9,15 @@
 //! also under `images`, `annotations` or `data`); Parquet may hold the images themselves, as bytes or as the structure
 //! `{bytes, path}` that Hugging Face's `datasets` writes. All but Parquet may be compressed (`.gz`, `.zst`).
 //!
-//! A clip is used whole: a table of moments within longer clips needs them cut first.
+//! A row of a `video-table` may say which part of a longer video it is about, in the columns `start` and `end`:
+//!
+//! ```text
+//! moments.csv  video,start,end,caption          {"video": "farm.mp4", "start": 61.5, "end": "1:10", "caption": "a pig"}
+//!              farm.mp4,12,20.5,a cow grazes
+//! ```
+//!
+//! Times are seconds from the first picture on, or clock times (`1:10`, `01:02:03.5`). Without an end, the part goes on to
+//! the end of the video; what lies beyond it is cut off.
 
 use std::path::Path;
 
@@ -22,6 +30,7 @@ use crate::DataError;
 use crate::reject::{Reason, Reject};
 use crate::sample::{Content, Medium, Sample};
 use crate::store::{Location, Store};
+use crate::video::Interval;
 
 /// The format `table`.
 pub const IMAGES: Format = Format {
@@ -47,6 +56,13 @@ pub struct Options {
     /// The columns of captions, each a text or a list of texts; all that are there are used. By default the first that
     /// is there of `captions`, `caption`, `sentences`, `text`, `txt` and `title`.
     pub captions: Vec<String>,
+    /// The columns of where a clip begins and ends in a longer video; by default `start` and `end`. A row may leave
+    /// either empty.
+    pub start: Option<String>,
+    /// See `start`.
+    pub end: Option<String>,
+    /// Whether clips are used whole, whatever the columns of times say: for files that were cut already.
+    pub whole: bool,
     /// The folder of the files; by default the table's own.
     pub folder: Option<String>,
     /// Whether URLs are fetched (feature `cloud`).
@@ -63,6 +79,9 @@ impl Default for Options {
         Self {
             media: None,
             captions: Vec::new(),
+            start: None,
+            end: None,
+            whole: false,
             folder: None,
             download: false,
             encoding: None,
@@ -74,6 +93,7 @@ impl Default for Options {
 const MEDIA: [&str; 9] =
     ["image", "video", "file_name", "filename", "filepath", "file", "path", "url", "image_url"];
 const CAPTIONS: [&str; 6] = ["captions", "caption", "sentences", "text", "txt", "title"];
+const TIMES: [&str; 2] = ["start", "end"];
 /// Where a list of captions has structures, their texts: as in COCO's annotations and Karpathy's splits.
 const INNER: [&str; 3] = ["raw", "caption", "text"];
 
@@ -96,6 +116,7 @@ impl Table {
         let options: Options = spec.options()?;
         let table = Self { tables: Vec::new(), options, kind, store: store.clone() };
         table.files("".as_ref()).check(spec)?;
+        table.options.check_times(spec, kind)?;
         if let Some(label) = &table.options.encoding
             && encoding_rs::Encoding::for_label(label.as_bytes()).is_none()
         {
@@ -119,6 +140,7 @@ impl Table {
     fn columns(&self) -> Vec<String> {
         let Options { media, captions, .. } = &self.options;
         let mut columns: Vec<String> = captions.iter().chain(media).cloned().collect();
+        columns.extend(self.options.times(self.kind).into_iter().flatten());
         if media.is_none() {
             columns.extend(MEDIA.map(str::to_owned));
         }
@@ -126,6 +148,29 @@ impl Table {
             columns.extend(CAPTIONS.map(str::to_owned));
         }
         columns
+    }
+}
+
+impl Options {
+    /// The columns of times, if there may be some.
+    fn times(&self, kind: Kind) -> Option<[String; 2]> {
+        let name = |option: &Option<String>, usual: &str| option.clone().unwrap_or_else(|| usual.to_owned());
+        (kind == Kind::Clip && !self.whole).then(|| [name(&self.start, TIMES[0]), name(&self.end, TIMES[1])])
+    }
+
+    /// Refuses columns of times that would not be looked at.
+    fn check_times(&self, spec: &SourceSpec, kind: Kind) -> Result<(), DataError> {
+        let named = self.start.is_some() || self.end.is_some();
+        match (named || self.whole, kind) {
+            (true, Kind::Image) => {
+                Err(spec
+                    .bad_option("`start`, `end` and `whole` are about clips: take the format `video-table`"))
+            }
+            (true, Kind::Clip) if named && self.whole => Err(spec.bad_option(
+                "`whole` leaves the columns of times out, and `start` or `end` name them; choose one",
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -146,7 +191,9 @@ impl Source for Table {
                 let reject = |(reason, what): (Reason, String)| Reject::new(&table, &key, reason, what);
                 let mut row = row.parse(options.encoding.as_deref()).map_err(reject)?;
                 let captions = captions(&mut row, &options.captions).map_err(reject)?;
-                let medium = medium(&mut row, options.media.as_deref(), kind, &files).map_err(reject)?;
+                let part = part(&mut row, options.times(kind)).map_err(reject)?;
+                let medium =
+                    medium(&mut row, options.media.as_deref(), kind, part, &files).map_err(reject)?;
                 Ok(Sample::new(key.clone(), Content::Pair(captions), vec![medium]))
             }))
         })))
@@ -198,11 +245,52 @@ fn gather(cell: Cell, texts: &mut Vec<String>) -> bool {
     }
 }
 
+/// The part of the clip that a row is about, by its columns of times.
+fn part(row: &mut Row, times: Option<[String; 2]>) -> Result<Interval, (Reason, String)> {
+    let Some(columns) = times else { return Ok(Interval::WHOLE) };
+    let mut time = |column: &String| match row.take(column).map(|cell| seconds(&cell)) {
+        None => Ok(None),
+        Some(Some(seconds)) => Ok(seconds),
+        Some(None) => {
+            let what = "must be a number of seconds or a clock time such as 1:02:03.5, one for each row";
+            Err((Reason::BadDescription, format!("column {column:?} {what}")))
+        }
+    };
+    match (time(&columns[0])?, time(&columns[1])?) {
+        (None, None) => Ok(Interval::WHOLE),
+        (start, end) => Interval::new(start.unwrap_or(0.0), end).map_err(|error| {
+            let [start, end] = &columns;
+            (Reason::BadDescription, format!("columns {start:?} and {end:?}: {error}"))
+        }),
+    }
+}
+
+/// The time in a cell, in seconds: `Some(None)` if it is empty, `None` if it is no time.
+fn seconds(cell: &Cell) -> Option<Option<f64>> {
+    let text = match cell {
+        Cell::Null => return Some(None),
+        Cell::Number(number) => return Some(Some(*number)),
+        Cell::Text(text) => text.trim(),
+        Cell::Bytes(_) | Cell::List(_) | Cell::Group(_) => return None,
+    };
+    if text.is_empty() {
+        return Some(None);
+    }
+    let mut parts: Vec<f64> = text.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let last = parts.pop()?;
+    let is_clock = parts.len() <= 2
+        && parts.iter().all(|part| *part >= 0.0 && part.fract() == 0.0)
+        && (parts.is_empty() || (0.0..60.0).contains(&last))
+        && parts.iter().skip(1).all(|minutes| *minutes < 60.0);
+    is_clock.then(|| Some(parts.iter().fold(0.0, |sum, part| (sum + part) * 60.0) + last))
+}
+
 /// The image or clip of a row.
 fn medium(
     row: &mut Row,
     wanted: Option<&str>,
     kind: Kind,
+    part: Interval,
     files: &Files,
 ) -> Result<Medium, (Reason, String)> {
     let cell = match wanted {
@@ -211,11 +299,11 @@ fn medium(
     };
     let from_bytes = |bytes: Vec<u8>| match bytes.len() as u64 > files.limit {
         true => Err((Reason::TooLarge, format!("{} bytes, over the limit of {}", bytes.len(), files.limit))),
-        false if kind == Kind::Clip => Ok(Medium::Video(bytes)),
+        false if kind == Kind::Clip => Ok(Medium::Video(bytes, part)),
         false => Ok(Medium::Image(bytes)),
     };
     let from_name = |name: &str| match kind {
-        Kind::Clip if !is_url(name) => Ok(Medium::VideoFile(files.path(name)?)),
+        Kind::Clip if !is_url(name) => Ok(Medium::VideoFile(files.path(name)?, part)),
         _ => from_bytes(files.read(name)?),
     };
     match cell {

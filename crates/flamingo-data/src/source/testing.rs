@@ -10,6 +10,7 @@ use crate::document::Chunk;
 use crate::reject::Reject;
 use crate::sample::{Content, Medium, Sample};
 use crate::store::Store;
+use crate::video::Interval;
 
 /// A source of one shard.
 pub fn spec(format: &str, path: &Path, options: Value) -> SourceSpec {
@@ -18,7 +19,8 @@ pub fn spec(format: &str, path: &Path, options: Value) -> SourceSpec {
     SourceSpec { name: "test".to_owned(), format: format.to_owned(), paths, options }
 }
 
-/// The records of the first shard, one line each: `key: content`, an image as `[bytes]`, a clip as `{bytes or name}`,
+/// The records of the first shard, one line each: `key: content`, an image as `[bytes]`, a clip as `{bytes or name}` (a part of one
+/// as `{…@from-to}`),
 /// what was lost as `(reason)`; or `key: reason`. Any start is tried as well.
 pub fn outcomes(spec: &SourceSpec) -> Vec<String> {
     let source = spec.open(&Store::default()).unwrap();
@@ -40,11 +42,22 @@ fn line(unread: Result<Unread, Reject>) -> String {
     }
 }
 
+/// `@FROM-TO`, unless it is the whole.
+fn show_part(part: &Interval) -> String {
+    match (*part == Interval::WHOLE, part.end()) {
+        (true, _) => String::new(),
+        (false, Some(end)) => format!("@{}-{end}", part.start()),
+        (false, None) => format!("@{}-", part.start()),
+    }
+}
+
 fn show(sample: &Sample) -> String {
     let medium = |index: usize| match &sample.media[index] {
         Medium::Image(bytes) => format!("[{}]", bytes.len()),
-        Medium::Video(bytes) => format!("{{{}}}", bytes.len()),
-        Medium::VideoFile(path) => format!("{{{}}}", path.file_name().unwrap().display()),
+        Medium::Video(bytes, part) => format!("{{{}{}}}", bytes.len(), show_part(part)),
+        Medium::VideoFile(path, part) => {
+            format!("{{{}{}}}", path.file_name().unwrap().display(), show_part(part))
+        }
     };
     let content = match &sample.content {
         Content::Page(document) => {

@@ -81,7 +81,7 @@ impl Store {
         let mut found = Vec::new();
         for pattern in patterns {
             let expanded = braces::expand(pattern).ok_or_else(|| DataError::MissingShard {
-                path: pattern.into(),
+                path: Location::from(pattern.as_str()).to_string().into(),
                 hint: format!("its braces stand for more than {} files", braces::MAX_EXPANSIONS),
             })?;
             for one in expanded {

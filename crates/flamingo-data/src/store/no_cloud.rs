@@ -21,7 +21,10 @@ impl Cloud {
     }
 
     pub fn list(&self, pattern: &str) -> Result<Vec<Location>, DataError> {
-        Err(DataError::MissingShard { path: pattern.into(), hint: OFF.to_owned() })
+        Err(DataError::MissingShard {
+            path: Location::from(pattern).to_string().into(),
+            hint: OFF.to_owned(),
+        })
     }
 
     pub fn in_folder(&self, folder: &Location, _endings: &[&str]) -> Result<Vec<Location>, DataError> {

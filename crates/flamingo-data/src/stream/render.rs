@@ -17,12 +17,11 @@ use super::walk::Place;
 use crate::collate::{collate, collate_features};
 use crate::error::DataError;
 use crate::features::{self, FeatureLookup, MediaKey};
-use crate::image::decode;
 use crate::reject::Reject;
 use crate::sample::Medium;
 use crate::sequence::Sequence;
 use crate::transform::ImageTransform;
-use crate::video::{self, Coverage, FrameSampling};
+use crate::video::{Coverage, FrameSampling};
 
 /// A batch and where its rows came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,10 +212,10 @@ impl Painter<'_> {
         let sampling = self.sampling(&mut self.rng(row, medium));
         match &row.media[medium] {
             Medium::Image(bytes) => features.read(&MediaKey::image(bytes), out),
-            Medium::Video(bytes) => features::read_clip(features, bytes, &sampling, out),
+            Medium::Video(bytes, part) => features::read_clip(features, bytes, part, &sampling, out),
             // A file that cannot be read is refused where it is decoded.
-            Medium::VideoFile(path) => match std::fs::read(path) {
-                Ok(bytes) => features::read_clip(features, &bytes, &sampling, out),
+            Medium::VideoFile(path, part) => match std::fs::read(path) {
+                Ok(bytes) => features::read_clip(features, &bytes, part, &sampling, out),
                 Err(_) => Ok(None),
             },
         }
@@ -231,11 +230,12 @@ impl Painter<'_> {
     fn pictures(&self, row: &Row, medium: usize) -> Result<(Vec<RgbaImage>, ChaCha8Rng), Reject> {
         let key = &row.id.key;
         let mut rng = self.rng(row, medium);
-        let pictures = match &row.media[medium] {
-            Medium::Image(bytes) => decode(bytes, key).map(|picture| vec![picture]),
-            Medium::Video(bytes) => video::frames_from_bytes(bytes, key, &self.sampling(&mut rng)),
-            Medium::VideoFile(path) => video::frames(path, &self.sampling(&mut rng)),
+        let sampling = match &row.media[medium] {
+            // No number is drawn for what has no frames.
+            Medium::Image(_) => self.pixels.clip,
+            Medium::Video(..) | Medium::VideoFile(..) => self.sampling(&mut rng),
         };
+        let pictures = row.media[medium].pictures(key, &sampling);
         Ok((pictures.map_err(|error| self.refuse(row, &error))?, rng))
     }
 

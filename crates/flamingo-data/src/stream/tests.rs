@@ -16,7 +16,7 @@ use crate::fixtures::{png, rng};
 use crate::reject::{Reason, Reject};
 use crate::sample::{Content, Medium, Sample};
 use crate::source::{Records, Unread};
-use crate::video::{Coverage, FrameSampling};
+use crate::video::{Coverage, FrameSampling, Interval};
 use crate::{Augment, Chunk, Document, TextTokenizer};
 
 /// Pages and pairs that are functions of their place.
@@ -118,7 +118,7 @@ fn sample(key: String, shard: usize, record: usize, kind: Kind) -> Sample {
             let second = Delay::from_saturating_duration(Duration::from_secs(1));
             let frames = (0..3).map(|frame| Frame::from_parts(picture(80 * frame), 0, 0, second));
             GifEncoder::new(&mut gif).encode_frames(frames).unwrap();
-            (caption(), vec![Medium::Video(gif)])
+            (caption(), vec![Medium::Video(gif, Interval::WHOLE)])
         }
         Kind::BadImage => (caption(), vec![Medium::Image(b"no image".to_vec())]),
         Kind::Panic => panic!("the worker fell"),
@@ -412,9 +412,9 @@ fn kept(shards: usize, records: usize, kind: fn(usize, usize) -> Kind, clips: &F
         }
         for medium in sample(String::new(), shard, record, kind).media {
             match medium {
-                Medium::Video(bytes) => frames.insert(MediaKey::clip(&bytes, &whole), 3),
+                Medium::Video(bytes, part) => frames.insert(MediaKey::clip(&bytes, &part, &whole), 3),
                 Medium::Image(bytes) => frames.insert(MediaKey::image(&bytes), 1),
-                Medium::VideoFile(_) => None,
+                Medium::VideoFile(..) => None,
             };
         }
     }

@@ -10,17 +10,16 @@ use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{
-    AnimationDecoder, Delay, DynamicImage, Frame, Frames, ImageDecoder, ImageFormat, ImageResult, Limits,
-    RgbaImage,
+    AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, ImageError, ImageFormat, Limits, RgbaImage,
 };
 
 use super::webp::WebP;
-use super::{FrameSampling, check_size};
-use crate::DataError;
+use super::{FrameSampling, Interval, check_size, delays};
 use crate::image::MAX_DECODER_BYTES;
+use crate::{DataError, png, webp};
 
-/// The most pixels that are decoded of one animation, all its frames together: a minute or two of work.
-const MAX_ANIMATION_PIXELS: u64 = 16 << 30;
+/// The most pixels that are drawn of one animation, all its frames together: some seconds of work.
+const MAX_ANIMATION_PIXELS: u64 = 4 << 30;
 
 /// A picture with this delay in milliseconds or less stays for [`USUAL_DELAY`], as in browsers.
 const NO_DELAY: f64 = 10.0;
@@ -28,54 +27,66 @@ const NO_DELAY: f64 = 10.0;
 /// In milliseconds.
 const USUAL_DELAY: f64 = 100.0;
 
-/// The frames of a picture file that `sampling` asks for.
+/// The frames of a part of a picture file that `sampling` asks for. What does not move has no parts.
 ///
-/// An animation is gone through twice, once for its times, so that memory holds only the frames that are wanted.
+/// The times of an animation are read first, without decoding, so that memory holds only the frames that are wanted.
 pub(super) fn frames(
     bytes: &[u8],
     format: ImageFormat,
     name: &str,
+    interval: &Interval,
     sampling: &FrameSampling,
 ) -> Result<Vec<RgbaImage>, DataError> {
     let unusable = |reason: String| DataError::NotAnImage { name: name.to_owned(), reason };
-    let still = || Ok(vec![crate::image::decode(bytes, name)?]);
+    let still = || {
+        interval.length_in(0.0, name)?;
+        Ok(vec![crate::image::decode(bytes, name)?])
+    };
 
-    let Some(animation) = Animation::open(bytes, format).map_err(unusable)? else { return still() };
+    let lean = png::without_metadata(bytes);
+    let Some(animation) = Animation::open(&lean, format).map_err(unusable)? else { return still() };
     let (width, height) = animation.size;
     check_size(name, width, height, 1)?;
-    let (starts, duration) = animation.times(name)?;
-    match starts.len() {
+    match animation.delays.len() {
         0 => return Err(unusable("it has no frames".to_owned())),
         // The picture of a PNG may be another one than its only frame.
         1 if format != ImageFormat::Png => return still(),
         _ => {}
     }
-    let moments = sampling.moments(duration);
+    let (starts, duration) = times(&animation.delays);
+    let moments = sampling.moments(interval.length_in(duration, name)?).after(interval.start());
     check_size(name, width, height, moments.count)?;
 
     let mut wanted = moments.shown(&starts).peekable();
+    // Frames are drawn over each other, so each one needs those before it.
+    let drawn = 1 + moments.shown(&starts).max().unwrap_or(0) as u64;
+    if drawn * u64::from(width) * u64::from(height) > MAX_ANIMATION_PIXELS {
+        let what = format!(
+            "its frames up to number {drawn}, of {width}x{height}, have more than {MAX_ANIMATION_PIXELS} pixels together"
+        );
+        return Err(DataError::ClipTooLarge { name: name.to_owned(), what });
+    }
     let mut pictures = Vec::new();
-    let Some(animation) = Animation::open(bytes, format).map_err(unusable)? else { return still() };
     for (index, frame) in animation.frames.enumerate() {
-        let frame = frame.map_err(unusable)?;
+        let frame = frame.map_err(|error| unusable(format!("frame {index} is broken: {error}")))?;
         let first = pictures.len();
         while wanted.next_if_eq(&index).is_some() {
             pictures.push(frame.buffer().clone());
         }
         turn(&mut pictures[first..], animation.orientation);
         if wanted.peek().is_none() {
-            break;
+            return Ok(pictures);
         }
     }
-    Ok(pictures)
+    Err(unusable(format!("it has fewer frames than {drawn}")))
 }
 
 /// An animation whose frames are decoded, and drawn over each other, as they are asked for.
 struct Animation<'a> {
     size: (u32, u32),
     orientation: Orientation,
-    /// How long each frame stays, in milliseconds, where that is known without decoding it.
-    delays: Option<Vec<f64>>,
+    /// How long each frame stays, in milliseconds.
+    delays: Vec<f64>,
     /// Or what is wrong.
     frames: Box<dyn Iterator<Item = Result<Frame, String>> + 'a>,
 }
@@ -84,67 +95,59 @@ impl<'a> Animation<'a> {
     /// `None` for a picture that does not move; what is wrong, for one that is broken.
     fn open(bytes: &'a [u8], format: ImageFormat) -> Result<Option<Self>, String> {
         match format {
-            ImageFormat::Gif => gif(bytes).map(Some).map_err(|error| error.to_string()),
-            ImageFormat::Png => png(bytes).map_err(|error| error.to_string()),
+            ImageFormat::Gif => gif(bytes).map(Some),
+            ImageFormat::Png => png(bytes),
             ImageFormat::WebP => webp(bytes),
             _ => Ok(None),
         }
     }
-
-    /// When each frame appears, and how long all of them last, in seconds.
-    fn times(self, name: &str) -> Result<(Vec<f64>, f64), DataError> {
-        let (width, height) = self.size;
-        let most = MAX_ANIMATION_PIXELS / (u64::from(width) * u64::from(height)).max(1);
-        let delays: Box<dyn Iterator<Item = Result<f64, String>>> = match self.delays {
-            Some(delays) => Box::new(delays.into_iter().map(Ok)),
-            None => Box::new(self.frames.map(|frame| Ok(milliseconds(frame?.delay())))),
-        };
-        let mut starts = Vec::new();
-        let mut now = 0.0;
-        for delay in delays {
-            let delay = delay.map_err(|error| DataError::NotAnImage {
-                name: name.to_owned(),
-                reason: format!("frame {} is broken: {error}", starts.len()),
-            })?;
-            if starts.len() as u64 == most {
-                let what = format!("it has more than {most} frames of {width}x{height}");
-                return Err(DataError::ClipTooLarge { name: name.to_owned(), what });
-            }
-            starts.push(now / 1e3);
-            now += if delay > NO_DELAY { delay } else { USUAL_DELAY };
-        }
-        Ok((starts, now / 1e3))
-    }
 }
 
-fn gif(bytes: &[u8]) -> ImageResult<Animation<'_>> {
-    let mut decoder = GifDecoder::new(Cursor::new(bytes))?;
-    decoder.set_limits(limits())?;
+/// When each frame appears, and how long all of them last, in seconds.
+fn times(delays: &[f64]) -> (Vec<f64>, f64) {
+    let mut now = 0.0;
+    let starts = delays.iter().map(|delay| {
+        let start = now / 1e3;
+        now += if *delay > NO_DELAY { *delay } else { USUAL_DELAY };
+        start
+    });
+    (starts.collect(), now / 1e3)
+}
+
+fn gif(bytes: &[u8]) -> Result<Animation<'_>, String> {
+    let text = |error: ImageError| error.to_string();
+    let mut decoder = GifDecoder::new(Cursor::new(bytes)).map_err(text)?;
+    decoder.set_limits(limits()).map_err(text)?;
     Ok(Animation {
         size: decoder.dimensions(),
         orientation: Orientation::NoTransforms,
-        delays: None,
+        delays: delays::gif(bytes)?,
         frames: decoded(decoder.into_frames()),
     })
 }
 
-fn png(bytes: &[u8]) -> ImageResult<Option<Animation<'_>>> {
-    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), limits())?;
-    if !decoder.is_apng()? {
+fn png(bytes: &[u8]) -> Result<Option<Animation<'_>>, String> {
+    let text = |error: ImageError| error.to_string();
+    let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), limits()).map_err(text)?;
+    if !decoder.is_apng().map_err(text)? {
         return Ok(None);
     }
-    let (size, orientation) = (decoder.dimensions(), orientation(&mut decoder));
-    Ok(Some(Animation { size, orientation, delays: None, frames: decoded(decoder.apng()?.into_frames()) }))
+    Ok(Some(Animation {
+        size: decoder.dimensions(),
+        orientation: orientation(&mut decoder),
+        delays: delays::png(bytes)?,
+        frames: decoded(decoder.apng().map_err(text)?.into_frames()),
+    }))
 }
 
 fn webp(bytes: &[u8]) -> Result<Option<Animation<'_>>, String> {
     let Some(webp) = WebP::parse(bytes)? else { return Ok(None) };
+    webp::check(bytes)?;
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-    let (size, delays) = (webp.size, Some(webp.delays()));
     Ok(Some(Animation {
-        size,
+        size: webp.size,
         orientation: orientation(&mut decoder),
-        delays,
+        delays: webp.delays(),
         frames: Box::new(webp.frames()),
     }))
 }
@@ -162,11 +165,6 @@ fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
 
 fn decoded(frames: Frames<'_>) -> Box<dyn Iterator<Item = Result<Frame, String>> + '_> {
     Box::new(frames.map(|frame| frame.map_err(|error| error.to_string())))
-}
-
-fn milliseconds(delay: Delay) -> f64 {
-    let (numerator, denominator) = delay.numer_denom_ms();
-    f64::from(numerator) / f64::from(denominator)
 }
 
 /// Turns pictures upright.

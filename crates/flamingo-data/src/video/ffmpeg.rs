@@ -13,7 +13,7 @@ use image::RgbaImage;
 
 use super::job::Job;
 use super::sampling::{Moments, TOLERANCE};
-use super::{FrameSampling, check_size};
+use super::{FrameSampling, Interval, check_size};
 use crate::DataError;
 
 /// How long a program may be silent. Between two frames of a long clip lie minutes of video to be decoded.
@@ -22,31 +22,34 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Formats that are lists of other files, or text.
 const NO_VIDEOS: [&str; 5] = ["concat", "hls", "dash", "imf", "tty"];
 
-/// The longest line of a picture's header, in bytes.
-const LINE: u64 = 256;
+/// The longest line of a picture's header, and of a packet's description, in bytes.
+const LINE: u64 = 4096;
 
 /// The programs, by their paths, or by names that are looked up in `PATH`.
 pub(super) struct Programs {
     pub ffmpeg: PathBuf,
     pub ffprobe: PathBuf,
+    /// How long they may be silent.
+    pub patience: Duration,
 }
 
 impl Default for Programs {
     fn default() -> Self {
-        Self { ffmpeg: "ffmpeg".into(), ffprobe: "ffprobe".into() }
+        Self { ffmpeg: "ffmpeg".into(), ffprobe: "ffprobe".into(), patience: PATIENCE }
     }
 }
 
 impl Programs {
-    /// The frames of `path`, which errors call `name`, that `sampling` asks for.
+    /// The frames of a part of `path`, which errors call `name`, that `sampling` asks for.
     pub fn frames(
         &self,
         path: &Path,
         name: &str,
+        interval: &Interval,
         sampling: &FrameSampling,
     ) -> Result<Vec<RgbaImage>, DataError> {
         let duration = self.duration(path, name)?;
-        let moments = sampling.moments(duration);
+        let moments = sampling.moments(interval.length_in(duration, name)?).after(interval.start());
         let arguments = |command: &mut Command| {
             command.args(["-nostdin", "-v", "error"]);
             input(command, path);
@@ -61,7 +64,7 @@ impl Programs {
             ]);
             command.args(["-c:v", "pam", "-pix_fmt", "rgba", "-f", "image2pipe", "pipe:1"]);
         };
-        let mut job = Job::start("ffmpeg", &self.ffmpeg, arguments, name, PATIENCE)?;
+        let mut job = Job::start("ffmpeg", &self.ffmpeg, arguments, name, self.patience)?;
         let mut pictures = Vec::new();
         loop {
             match pam_size(&mut job) {
@@ -91,11 +94,11 @@ impl Programs {
             command.args(["-of", "compact=p=0:nk=0"]);
             input(command, path);
         };
-        let mut job = Job::start("ffprobe", &self.ffprobe, arguments, name, PATIENCE)?;
+        let mut job = Job::start("ffprobe", &self.ffprobe, arguments, name, self.patience)?;
         let (mut track, mut line) = (Track::default(), Vec::new());
         loop {
             line.clear();
-            match job.read_until(b'\n', &mut line) {
+            match job.by_ref().take(LINE).read_until(b'\n', &mut line) {
                 Ok(0) => break,
                 Ok(_) => track.read(&String::from_utf8_lossy(&line)),
                 Err(error) => return Err(job.failed(&error.to_string())),

@@ -20,7 +20,9 @@
 //! ```
 
 mod animation;
+mod delays;
 mod ffmpeg;
+mod interval;
 mod job;
 mod sampling;
 mod webp;
@@ -31,6 +33,7 @@ use std::path::Path;
 
 use image::{ImageFormat, RgbaImage};
 
+pub use interval::Interval;
 pub use sampling::{Coverage, FrameSampling};
 
 use crate::DataError;
@@ -55,6 +58,19 @@ const HEAD: u64 = 64;
 /// large; [`DataError::MissingProgram`] if ffmpeg is needed and not installed; [`DataError::VideoProgram`] if it fails; [`DataError::ClipTooLarge`] over [`MAX_CLIP_BYTES`] or
 /// [`MAX_PIXELS`]; [`DataError::FrameSampling`] if `sampling` makes no sense.
 pub fn frames(path: &Path, sampling: &FrameSampling) -> Result<Vec<RgbaImage>, DataError> {
+    frames_within(path, &Interval::WHOLE, sampling)
+}
+
+/// [`frames`] of a part of a clip, as if there were no more of it.
+///
+/// # Errors
+///
+/// As [`frames`]; [`DataError::IntervalOutside`] if the clip ends before `interval` begins.
+pub fn frames_within(
+    path: &Path,
+    interval: &Interval,
+    sampling: &FrameSampling,
+) -> Result<Vec<RgbaImage>, DataError> {
     sampling.check()?;
     let io = |source| DataError::Io { path: path.to_owned(), source };
     let name = path.display().to_string();
@@ -64,9 +80,9 @@ pub fn frames(path: &Path, sampling: &FrameSampling) -> Result<Vec<RgbaImage>, D
     match picture_format(&bytes, &name)? {
         Some(format) => {
             file.read_to_end(&mut bytes).map_err(io)?;
-            animation::frames(&bytes, format, &name, sampling)
+            animation::frames(&bytes, format, &name, interval, sampling)
         }
-        None => Programs::default().frames(path, &name, sampling),
+        None => Programs::default().frames(path, &name, interval, sampling),
     }
 }
 
@@ -82,14 +98,28 @@ pub fn frames_from_bytes(
     name: &str,
     sampling: &FrameSampling,
 ) -> Result<Vec<RgbaImage>, DataError> {
+    frames_from_bytes_within(bytes, name, &Interval::WHOLE, sampling)
+}
+
+/// [`frames_within`] of a clip in memory, which errors call `name`.
+///
+/// # Errors
+///
+/// As [`frames_from_bytes`]; [`DataError::IntervalOutside`] if the clip ends before `interval` begins.
+pub fn frames_from_bytes_within(
+    bytes: &[u8],
+    name: &str,
+    interval: &Interval,
+    sampling: &FrameSampling,
+) -> Result<Vec<RgbaImage>, DataError> {
     sampling.check()?;
     if let Some(format) = picture_format(bytes, name)? {
-        return animation::frames(bytes, format, name, sampling);
+        return animation::frames(bytes, format, name, interval, sampling);
     }
     let io = |source| DataError::Io { path: std::env::temp_dir(), source };
     let mut file = tempfile::NamedTempFile::new().map_err(io)?;
     file.write_all(bytes).map_err(io)?;
-    Programs::default().frames(file.path(), name, sampling)
+    Programs::default().frames(file.path(), name, interval, sampling)
 }
 
 /// The format, if it is one that is read in process.

@@ -98,6 +98,11 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    /// The same moments, `seconds` later.
+    pub fn after(self, seconds: f64) -> Self {
+        Self { start: self.start + seconds, ..self }
+    }
+
     /// Which picture each moment shows, if picture `i` appears at `starts[i]` seconds (ascending, not empty).
     pub fn shown(self, starts: &[f64]) -> impl Iterator<Item = usize> + '_ {
         (0..self.count).map(move |index| {

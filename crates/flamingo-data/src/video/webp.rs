@@ -6,6 +6,8 @@
 
 use image::{Delay, Frame, Rgba, RgbaImage};
 
+use crate::webp::{self, Chunk, three};
+
 /// A frame as it is stored.
 struct Part<'a> {
     /// Where it lies, in pixels.
@@ -37,9 +39,8 @@ impl<'a> WebP<'a> {
     ///
     /// What is wrong, if the file is cut or a frame lies outside the picture.
     pub fn parse(bytes: &'a [u8]) -> Result<Option<Self>, String> {
-        let mut rest = bytes.get(12..).ok_or("it is cut")?;
-        let (kind, header) = next_chunk(&mut rest)?;
-        let animated = kind == b"VP8X" && header.first().is_some_and(|flags| flags & 0b10 != 0);
+        let Chunk { kind, contents: header, mut rest } = Chunk::first(bytes.get(12..).ok_or("it is cut")?)?;
+        let animated = &kind == b"VP8X" && header.first().is_some_and(|flags| flags & 0b10 != 0);
         if !animated {
             return Ok(None);
         }
@@ -47,11 +48,11 @@ impl<'a> WebP<'a> {
         let size = (three(header) + 1, three(&header[3..]) + 1);
         let mut parts = Vec::new();
         while !rest.is_empty() {
-            let (kind, contents) = next_chunk(&mut rest)?;
-            if kind == b"ANMF" {
-                parts.push(
-                    Part::parse(contents, size).map_err(|what| format!("frame {} {what}", parts.len()))?,
-                );
+            let chunk = Chunk::first(rest)?;
+            rest = chunk.rest;
+            if &chunk.kind == b"ANMF" {
+                let part = Part::parse(chunk.contents, size);
+                parts.push(part.map_err(|what| format!("frame {} {what}", parts.len()))?);
             }
         }
         Ok(Some(Self { size, parts }))
@@ -112,6 +113,7 @@ impl<'a> Part<'a> {
 
     /// Its own pixels: those of a still picture with the same chunks.
     fn decode(&self) -> Result<RgbaImage, String> {
+        webp::all_agree(self.chunks, (self.width, self.height))?;
         let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
         if self.chunks.starts_with(b"ALPH") {
             // Only the long header says that there is transparency.
@@ -139,21 +141,6 @@ impl<'a> Part<'a> {
             }
         }
     }
-}
-
-/// Takes the next chunk, its name and contents, off `rest`.
-fn next_chunk<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], &'a [u8]), String> {
-    let (head, body) = rest.split_at_checked(8).ok_or("it is cut")?;
-    let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
-    let (contents, next) = body.split_at_checked(length).ok_or("it is cut")?;
-    // Chunks begin at even positions.
-    *rest = next.get(length % 2..).unwrap_or_default();
-    Ok((&head[..4], contents))
-}
-
-/// A number of three bytes.
-fn three(bytes: &[u8]) -> u32 {
-    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0])
 }
 
 /// Lays a pixel over another; colours are not multiplied by their opacity.

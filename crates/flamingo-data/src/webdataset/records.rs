@@ -1,7 +1,6 @@
 //! Neighbouring members of an archive to records.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::archive::{Archive, Break, Flaw, Kind, Member};
 use super::name::Name;
@@ -28,7 +27,7 @@ impl Record {
     /// [`DataError::Metadata`] if the record has no such field.
     pub fn field(&self, extension: &str) -> Result<&[u8], DataError> {
         self.fields.get(extension).map(Vec::as_slice).ok_or_else(|| DataError::Metadata {
-            path: PathBuf::from(&self.shard),
+            path: self.shard.to_string().into(),
             record: self.key.clone(),
             field: extension.to_owned(),
             what: format!("is missing; the record has {:?}", self.fields.keys().collect::<Vec<_>>()),

@@ -1,7 +1,8 @@
 //! Metric records as TensorBoard event files, which TensorBoard shows and other trackers import.
 //!
 //! Each stage has a folder of its own, hence a curve of its own in every chart. A session that goes on where another
-//! stopped starts a new file whose first event says so; TensorBoard then forgets the steps that are done again.
+//! stopped starts a new file whose first event says so; TensorBoard then forgets the steps that are done again. So does one that
+//! starts over because the one before was killed ahead of its first checkpoint.
 
 mod event;
 mod framing;
@@ -39,6 +40,7 @@ impl MetricSink for TensorBoardSink {
     fn begin(&mut self, stage: &str, step: u64) -> Result<(), TrainError> {
         let folder = self.folder.join(stage);
         fs::create_dir_all(&folder).map_err(TrainError::io("create the folder", &folder))?;
+        let again = step > 0 || fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Files are read in the order of their names: the time goes first, with places enough for two in a second.
         let name = format!("events.out.tfevents.{:010}.{:09}.flamingo", now.as_secs(), now.subsec_nanos());
@@ -47,7 +49,7 @@ impl MetricSink for TensorBoardSink {
         self.open = Some((path.clone(), file.map_err(TrainError::io("create", &path))?));
         let time = now.as_secs_f64();
         let mut events = vec![Event { time, step: 0, what: What::FileVersion }];
-        if step > 0 {
+        if again {
             events.push(Event { time, step: step + 1, what: What::SessionStart });
         }
         self.write(&events)
@@ -71,6 +73,7 @@ fn scalars(record: &MetricRecord) -> Vec<(String, f32)> {
     let mut all = section("loss", &record.losses);
     all.extend(section("metrics", &record.extra));
     all.extend(section("model", &record.probes));
+    all.extend(section("evaluation", &record.evaluation));
     all.extend([
         ("train/learning_rate".to_owned(), record.lr as f32),
         ("train/gradient_norm".to_owned(), record.grad_norm as f32),
@@ -95,6 +98,7 @@ mod tests {
             lr: 1e-3,
             grad_norm: 0.25,
             probes: [("gate.ff.00".to_owned(), 0.125)].into(),
+            evaluation: [("heldout/nll".to_owned(), 3.0)].into(),
             units: 64.0,
             images: 8,
             images_per_s: 4.0,
@@ -132,7 +136,13 @@ mod tests {
         );
         let has =
             |payload: &[u8], text: &str| payload.windows(text.len()).any(|window| window == text.as_bytes());
-        for tag in ["loss/pages", "metrics/pairs/accuracy", "model/gate.ff.00", "train/learning_rate"] {
+        for tag in [
+            "loss/pages",
+            "metrics/pairs/accuracy",
+            "model/gate.ff.00",
+            "evaluation/heldout/nll",
+            "train/learning_rate",
+        ] {
             assert!(has(&payloads[0][1], tag) && has(&payloads[1][2], tag), "{tag}");
         }
     }

@@ -10,6 +10,7 @@ use burn::tensor::{TensorData, Tolerance};
 use super::*;
 use crate::config::tests::config;
 use crate::config::{AdamWSpec, GroupSpec, Mixing};
+use crate::evaluation::Evaluator;
 use crate::metrics::MemorySink;
 use crate::run_dir::{Existing, RunDir};
 use crate::stream::Indexed;
@@ -46,11 +47,12 @@ impl Net {
     }
 }
 
-/// Source 1 may turn bad at an update; the run may be stopped after one.
+/// Source 1 may turn bad at an update; the run may be stopped after one; a file may come to be at a path in one.
 #[derive(Default)]
 struct Regression<'a> {
     poison_at: Option<u64>,
     stop_at: Option<(u64, &'a AtomicBool)>,
+    block: Option<(u64, &'a std::path::Path)>,
     calls: AtomicU64,
 }
 
@@ -62,6 +64,9 @@ impl Objective for Regression<'_> {
         let update = self.calls.fetch_add(1, Ordering::Relaxed) / 2 + 1;
         if let Some((at, stop)) = self.stop_at {
             stop.store(update == at, Ordering::Relaxed);
+        }
+        if let Some((_, path)) = self.block.filter(|(at, _)| *at == update) {
+            fs::write(path, "").unwrap();
         }
         let mut loss = model.loss(&batch);
         if source == 1 && self.poison_at == Some(update) {
@@ -296,6 +301,110 @@ fn divergence_names_source_and_step_and_overwrites_nothing() {
     checkpoint.load_into(net()).unwrap();
 }
 
+/// How far the head's weights are from their sum `at`: training passes by.
+struct Distance {
+    at: f64,
+    asked: usize,
+}
+
+impl Evaluator<Net> for &mut Distance {
+    fn evaluate(
+        &mut self,
+        model: &Net,
+    ) -> Result<Vec<(String, f64)>, Box<dyn std::error::Error + Send + Sync>> {
+        self.asked += 1;
+        let sum: f64 = model.head.weight.val().sum().into_scalar::<f32>().into();
+        // Drawing random numbers must not change what is learned.
+        let noise =
+            Tensor::<1>::random([1], burn::tensor::Distribution::Default, &model.body.weight.device());
+        assert!(noise.into_scalar::<f32>().is_finite());
+        Ok(vec![("distance".to_owned(), (sum - self.at).abs()), ("lost".to_owned(), f64::NAN)])
+    }
+}
+
+fn evaluated(folder: &tempfile::TempDir, config: TrainConfig, at: f64) -> (Outcome<Net>, MemorySink, usize) {
+    let (mut distance, mut sink) = (Distance { at, asked: 0 }, MemorySink::default());
+    let never = AtomicBool::new(false);
+    let evaluators: Evaluators<'_, Net> = vec![Box::new(&mut distance)];
+    let trainer = trainer(folder, config);
+    let objective = Regression::default();
+    let outcome =
+        trainer.fit_evaluated(&objective, net(), &mut streams(), evaluators, &mut sink, &never).unwrap();
+    (outcome, sink, distance.asked)
+}
+
+#[test]
+fn evaluations_are_recorded_and_the_best_checkpoint_stays() {
+    let plain = tempfile::tempdir().unwrap();
+    let reference = fit(&plain, config(), &Regression::default(), net()).unwrap().model;
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        evaluate_every: 3,
+        keep_best: Some("distance".to_owned()),
+        log_every: 4,
+        checkpoint_every: 5,
+        keep_last: 1,
+        ..config()
+    };
+    // The sum falls or rises all the way: the start is the best, and is update 3.
+    let start: f64 = net().head.weight.val().sum().into_scalar::<f32>().into();
+    let (outcome, sink, asked) = evaluated(&folder, config.clone(), start);
+    assert_eq!(outcome.model.head.weight.to_data(), reference.head.weight.to_data());
+    assert_eq!(asked, 4);
+    let measured: Vec<(u64, bool)> =
+        sink.records.iter().map(|record| (record.step, record.evaluation.contains_key("distance"))).collect();
+    assert_eq!(measured, [(3, true), (4, false), (6, true), (8, false), (9, true), (10, true)]);
+    assert!(sink.records.iter().all(|record| !record.evaluation.contains_key("lost")));
+
+    let checkpoints = folder.path().join("checkpoints/stage");
+    let best = Checkpoint::best(&checkpoints, "distance").unwrap().unwrap();
+    assert_eq!((best.state().step, &best.state().evaluation), (3, &sink.records[0].evaluation));
+    assert_eq!(fs::read_dir(&checkpoints).unwrap().count(), 2, "the best and the last");
+
+    // Nothing to evaluate with.
+    let error = fit(&tempfile::tempdir().unwrap(), config, &Regression::default(), net()).unwrap_err();
+    assert!(error.to_string().contains("`evaluate_every`"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_saved_is_told_with_what_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let stopped = Regression { stop_at: Some((5, &stop)), ..Regression::default() };
+    fit(&folder, config(), &stopped, net()).unwrap();
+    // Where the next checkpoint would be written is a file: that fails for everybody, root included.
+    let checkpoints = folder.path().join("checkpoints/stage");
+    let scratch = crate::files::scratch_path(&checkpoints.join("step-000008"));
+    let objective = Regression { block: Some((2, &scratch)), ..Regression::default() };
+    let error = fit(&folder, config(), &objective, net()).unwrap_err();
+    let TrainError::Unsaved { step: 8, need: Some(need), kept: Some(kept), source } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(*need > 0 && kept.ends_with("step-000005"));
+    assert!(source.to_string().contains("step-000008"), "{source}");
+    let text = error.to_string();
+    for part in
+        ["update 8 could not be saved", "a checkpoint takes 0.3 kB", "step-000005 is whole", "--resume"]
+    {
+        assert!(text.contains(part), "{text}");
+    }
+    fs::remove_file(&scratch).unwrap();
+    let end = fit(&folder, config(), &Regression::default(), net()).unwrap();
+    let whole = fit(&tempfile::tempdir().unwrap(), config(), &Regression::default(), net()).unwrap();
+    assert!(end.finished);
+    assert_eq!(end.model.head.weight.to_data(), whole.model.head.weight.to_data());
+}
+
+#[test]
+fn a_rehearsal_takes_time_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let trainer = trainer(&folder, config());
+    let seconds = trainer.rehearse(&Regression::default(), net(), &mut streams(), 3).unwrap();
+    assert!(seconds.len() == 3 && seconds.iter().all(|seconds| *seconds > 0.0));
+    assert!(!folder.path().join("checkpoints").exists());
+}
+
 #[test]
 fn what_cannot_work_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -322,5 +431,6 @@ fn what_cannot_work_is_refused() {
         .unwrap_err();
     let reason = std::error::Error::source(&error).unwrap().to_string();
     assert!(error.to_string().contains("\"right\" failed at step 1") && reason == "shard 3 is torn");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
+    let mut left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.all(|name| name == ".lock"), "nothing was written");
 }

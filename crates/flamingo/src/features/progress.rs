@@ -27,8 +27,9 @@ impl View {
         let start = Instant::now();
         let output = match progress {
             Progress::Hidden => Output::None,
-            Progress::Auto if !stderr().is_terminal() => Output::Lines { last: start },
-            Progress::Auto => {
+            // A dashboard is for updates.
+            _ if !stderr().is_terminal() => Output::Lines { last: start },
+            _ => {
                 let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
                 bar.set_style(style(total.is_some()));
                 bar.set_prefix("features");

@@ -10,6 +10,7 @@ use flamingo_vision::FeatureTap;
 use flamingo_xattn::GatedXattnConfig;
 use serde::{Deserialize, Serialize};
 
+use super::binding::BindingSpec;
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
 use crate::loss::LossSpec;
@@ -122,6 +123,8 @@ pub struct JoinEvaluation {
     pub photos: Option<MixedSource>,
     /// Captions of those.
     pub photo_captions: usize,
+    /// Trials in which invented words are bound to held-out pictures.
+    pub binding: Vec<BindingSpec>,
 }
 
 impl Default for JoinConfig {
@@ -195,6 +198,8 @@ impl JoinConfig {
                 log_every: 20,
                 checkpoint_every: 200,
                 keep_last: 2,
+                evaluate_every: 0,
+                keep_best: None,
             },
             evaluation: JoinEvaluation {
                 sequences: 200,
@@ -203,6 +208,9 @@ impl JoinConfig {
                 captions: 20,
                 photos: None,
                 photo_captions: 10,
+                binding: [(2, 1), (5, 1), (5, 5)]
+                    .map(|(ways, shots)| BindingSpec { ways, shots, trials: 100, controls: 50 })
+                    .into(),
             },
         }
     }

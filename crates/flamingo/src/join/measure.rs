@@ -18,6 +18,7 @@ use flamingo_train::{
 use image::{RgbaImage, imageops};
 
 use super::STAGE;
+use super::binding::BindingScores;
 use super::config::JoinConfig;
 use super::heldout::HeldoutScores;
 use super::profile::TimeSplit;
@@ -38,6 +39,7 @@ pub(super) struct Run<'a> {
     pub dir: RunDir,
     pub config: &'a JoinConfig,
     pub device: &'a Device,
+    pub progress: Progress,
     pub stop: &'a AtomicBool,
 }
 
@@ -53,7 +55,7 @@ impl Run<'_> {
             stage: STAGE.to_owned(),
             config: TrainConfig { seed, ..self.config.updates() },
             checkpoints: self.dir.checkpoints(STAGE),
-            progress: Progress::Auto,
+            progress: self.progress,
             threads: concurrency(self.device),
         };
         let objective = FlamingoObjective { device: self.device.clone().autodiff(), loss: self.config.loss };
@@ -84,6 +86,7 @@ impl Run<'_> {
             frozen,
             gates: model.gates(),
             heldout: self.heldout(folder, mixture)?,
+            binding: self.binding(folder, mixture)?,
             captions: self.captions(folder, mixture)?,
         };
         report.write(&self.dir, &JsonlSink::read(&self.metrics())?)?;
@@ -113,6 +116,18 @@ impl Run<'_> {
             }
         }
         Ok(scores)
+    }
+
+    fn binding(
+        &self,
+        folder: &JoinedFolder,
+        mixture: &Mixture<'_>,
+    ) -> Result<Vec<BindingScores>, FlamingoError> {
+        let mut engine = Engine::new(folder.clone().into());
+        let seed = derive(self.config.seed, [word("binding")]);
+        let specs = self.config.evaluation.binding.iter();
+        let measure = |spec| BindingScores::measure(&mut engine, mixture.set, &folder.tokenizer, spec, seed);
+        specs.map(measure).collect()
     }
 
     /// Captions of held-out pictures and of photographs.

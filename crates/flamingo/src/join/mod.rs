@@ -10,15 +10,19 @@
 //!           towers.json, model.json, model-0000N-of-0000M.safetensors, report.json, report.html
 //! ```
 
+mod binding;
 mod config;
 mod heldout;
 mod measure;
+mod plan;
 mod profile;
 mod report;
 mod streams;
 
+pub use binding::{BindingScores, BindingSpec};
 pub use config::{JoinConfig, JoinEvaluation, JoinSource, Needs, Origin, StreamOrigin};
 pub use heldout::HeldoutScores;
+pub use plan::{JoinPlan, plan};
 pub use profile::TimeSplit;
 pub use report::{JoinReport, ShownCaption};
 
@@ -27,11 +31,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{DType, Device};
+use flamingo_core::PreprocessSpec;
 use flamingo_core::seed::{derive, word};
 use flamingo_data::features::{of_concepts, of_source};
 use flamingo_data::stream::PixelSpec;
-use flamingo_data::{Augment, ConceptSet, FeatureLookup, Split, Store};
-use flamingo_train::{Existing, RunDir};
+use flamingo_data::{Augment, ConceptSet, FeatureLookup, PretrainedEncoder, Split, Store};
+use flamingo_train::{Existing, Progress, RunDir};
 
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
@@ -60,6 +65,8 @@ pub struct JoinRequest {
     pub existing: Existing,
     /// Where features are kept; the project's cache folder if absent.
     pub features: Option<PathBuf>,
+    /// How to show progress.
+    pub progress: Progress,
 }
 
 /// How a run ended.
@@ -80,18 +87,10 @@ pub enum JoinEnd {
 /// On anything wrong with the configuration, the towers, the data or the folder; what was finished before stays.
 pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result<JoinEnd, FlamingoError> {
     let config = &request.config;
-    let set = Arc::new(ConceptSet::load(&streams::concept_shards(&config.concepts)?)?);
-    let lm = config.towers.lm.open(device)?;
-    let vision = config.towers.vision.open(device)?;
-    let model_config = config.model(&lm)?;
-
+    let Parts { set, mut model, config: model_config, tokenizer, preprocess, joined } =
+        Parts::open(config, device)?;
     let dir = RunDir::create(&request.folder, request.existing)?;
     begin(&dir, config)?;
-    device.seed(derive(config.seed, [word("weights"), word(STAGE)]));
-    let mut model = model_config.init(device)?;
-    let OpenLanguage { decoder, tokenizer, fingerprint: lm_sha256, .. } = lm;
-    let OpenVision { encoder, preprocess, fingerprint: vision_sha256, .. } = vision;
-    (model.lm, model.vision) = (decoder, encoder);
 
     let Some(cache) = features(request, &model, &model_config, &set, stop)? else {
         return Ok(JoinEnd::Paused);
@@ -112,7 +111,7 @@ pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result
         features: config.cache_features.then(|| Arc::new(cache) as Arc<dyn FeatureLookup>),
     };
     let mut streams = mixture.streams()?;
-    let run = Run { dir, config, device, stop };
+    let run = Run { dir, config, device, progress: request.progress, stop };
     let Some((model, seconds)) = run.train(model, &mut streams)? else {
         return Ok(JoinEnd::Paused);
     };
@@ -124,15 +123,36 @@ pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result
         &device.clone().autodiff(),
     )?;
     drop(streams);
-    let folder = JoinedFolder {
-        model,
-        config: model_config,
-        tokenizer,
-        towers: Joined { towers: config.towers.clone(), lm_sha256, vision_sha256 },
-    };
+    let folder = JoinedFolder { model, config: model_config, tokenizer, towers: joined };
     folder.save(run.dir.path(), DType::BF16)?;
     let report = run.report(&folder, &mixture, split, seconds)?;
     Ok(JoinEnd::Finished(Box::new(report)))
+}
+
+/// What a run works on: pictures, and a model whose towers are the published ones and whose other parts are fresh.
+struct Parts {
+    set: Arc<ConceptSet>,
+    model: Flamingo,
+    config: FlamingoConfig,
+    tokenizer: PretrainedEncoder,
+    preprocess: PreprocessSpec,
+    joined: Joined,
+}
+
+impl Parts {
+    fn open(config: &JoinConfig, device: &Device) -> Result<Self, FlamingoError> {
+        let set = Arc::new(ConceptSet::load(&streams::concept_shards(&config.concepts)?)?);
+        let lm = config.towers.lm.open(device)?;
+        let vision = config.towers.vision.open(device)?;
+        let model_config = config.model(&lm)?;
+        device.seed(derive(config.seed, [word("weights"), word(STAGE)]));
+        let mut model = model_config.init(device)?;
+        let OpenLanguage { decoder, tokenizer, fingerprint: lm_sha256, .. } = lm;
+        let OpenVision { encoder, preprocess, fingerprint: vision_sha256, .. } = vision;
+        (model.lm, model.vision) = (decoder, encoder);
+        let joined = Joined { towers: config.towers.clone(), lm_sha256, vision_sha256 };
+        Ok(Self { set, model, config: model_config, tokenizer, preprocess, joined })
+    }
 }
 
 /// Writes the configuration, or compares it with the one that the run was started with.
@@ -167,7 +187,7 @@ fn features(
                 .to_owned(),
         })?;
     let cache = FeatureCache::open(root, &model.vision, &config.vision, &config.preprocess)?;
-    let options = FillOptions::default();
+    let options = FillOptions { progress: request.progress, ..FillOptions::default() };
     if !request.config.cache_features {
         let sample = of_concepts(set).take(CHANNEL_SAMPLE);
         let filled = cache.fill(&model.vision, sample, &options, stop)?;

@@ -8,6 +8,7 @@ use flamingo_train::report::{Card, ReportPage};
 use flamingo_train::{MetricRecord, RunDir, write_atomic};
 use serde::{Deserialize, Serialize};
 
+use super::binding::BindingScores;
 use super::heldout::HeldoutScores;
 use super::profile::TimeSplit;
 use crate::error::FlamingoError;
@@ -33,6 +34,8 @@ pub struct JoinReport {
     pub gates: Vec<(usize, f32, f32)>,
     /// Held-out sequences, by set.
     pub heldout: BTreeMap<String, HeldoutScores>,
+    /// Invented words bound to held-out pictures.
+    pub binding: Vec<BindingScores>,
     /// Captions of pictures that were never trained on.
     pub captions: Vec<ShownCaption>,
 }
@@ -66,6 +69,13 @@ impl JoinReport {
              log-likelihood of the tokens that count, in nats.",
         );
         page.table(HEADERS, self.rows());
+        page.section(
+            "Does it learn from its prompt?",
+            "Invented words, never trained on, are bound to pictures of held-out concepts and asked for again, the query \
+             drawn in another style: how often the right word is the likeliest, with the images as they belong, with those \
+             of the examples shuffled, and without images.",
+        );
+        page.table(BINDING, self.binding_rows());
         let metrics: Vec<&MetricRecord> = metrics.iter().collect();
         page.section("Loss", "By source, as recorded during training.");
         page.line_chart(charts::losses("loss", &metrics));
@@ -110,8 +120,24 @@ impl JoinReport {
         };
         self.heldout.iter().map(row).collect()
     }
+
+    fn binding_rows(&self) -> Vec<Vec<String>> {
+        let row = |scores: &BindingScores| {
+            let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+            vec![
+                format!("{}-way, {}-shot", scores.ways, scores.shots),
+                scores.trials[0].to_string(),
+                percent(scores.right),
+                percent(scores.shuffled),
+                percent(scores.no_image),
+                percent(1.0 / scores.ways as f64),
+            ]
+        };
+        self.binding.iter().map(row).collect()
+    }
 }
 
+const BINDING: [&str; 6] = ["binding", "trials", "right", "shuffled", "no image", "chance"];
 const HEADERS: [&str; 5] = ["held-out set", "sequences", "right", "shuffled", "no image"];
 
 impl fmt::Display for JoinReport {
@@ -125,6 +151,10 @@ impl fmt::Display for JoinReport {
         };
         writeln!(f, "{}", line(&HEADERS.map(str::to_owned)))?;
         for row in self.rows() {
+            writeln!(f, "{}", line(&row))?;
+        }
+        writeln!(f, "\n{}", line(&BINDING.map(str::to_owned)))?;
+        for row in self.binding_rows() {
             writeln!(f, "{}", line(&row))?;
         }
         writeln!(f)?;

@@ -20,7 +20,7 @@ pub(crate) fn gates(title: &str, prefix: &str, records: &[&MetricRecord]) -> Cha
 }
 
 /// One line for each name that `values` gives, over the steps.
-fn chart(
+pub(crate) fn chart(
     title: &str,
     records: &[&MetricRecord],
     values: impl Fn(&MetricRecord) -> Vec<(String, f64)>,

@@ -135,6 +135,19 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
+    /// This configuration with what `other` says of records, checkpoints and evaluations, which do not alter what is
+    /// learned.
+    pub(super) fn with_bookkeeping_of(mut self, other: &Self) -> Self {
+        for (train, other) in [
+            (&mut self.contrastive.train, &other.contrastive.train),
+            (&mut self.language.train, &other.language.train),
+            (&mut self.flamingo.train, &other.flamingo.train),
+        ] {
+            train.take_bookkeeping(other);
+        }
+        self
+    }
+
     /// The nano model on the bundled drawings: under 20 minutes on two CPU cores.
     pub fn nano() -> Self {
         let model = FlamingoConfig::nano();
@@ -255,6 +268,8 @@ fn stage(sources: &[(&str, f64)]) -> TrainConfig {
         log_every: 20,
         checkpoint_every: 200,
         keep_last: 2,
+        evaluate_every: 0,
+        keep_best: None,
     }
 }
 

@@ -5,22 +5,27 @@ mod pages;
 
 pub use pages::PageScores;
 
+use std::error::Error;
 use std::sync::Arc;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use flamingo_core::HostBatch;
 use flamingo_core::media::{TextTie, media_index};
 use flamingo_data::{ConceptSet, ImageTransform, Sequence, Split, TextTokenizer, collate};
+use flamingo_train::Evaluator;
 use flamingo_vision::ContrastiveModel;
 use serde::{Deserialize, Serialize};
 
 use super::config::RunConfig;
 use super::sample;
+use super::setup::Setup;
 use crate::caption::Caption;
 use crate::engine::Engine;
 use crate::error::FlamingoError;
 use crate::generate::GenerateOptions;
 use crate::loss::token_log_probs;
+use crate::model::Flamingo;
 use crate::pixels::{no_randomness, to_pixels};
 use crate::pretrained::folder::ModelFolder;
 use crate::prompt::{Medium, Source};
@@ -88,15 +93,16 @@ impl Evaluation {
         device: &Device,
     ) -> Result<Self, FlamingoError> {
         let engine = Engine::new(pretrained.clone().into());
-        let mut evaluator = Evaluator { config, set, contrastive, pretrained, engine, device };
+        let mut evaluator = Evaluations { config, set, contrastive, pretrained, engine, device };
         let splits = SPLITS.into_iter().map(|(split, name)| evaluator.split(split, name));
         let splits = splits.collect::<Result<_, _>>()?;
-        let pages = evaluator.pages(&sample(set, Split::HeldoutImages, config.evaluation.samples));
+        let images = sample(set, Split::HeldoutImages, config.evaluation.samples);
+        let pages = evaluator.measure().pages(&pretrained.model, &images);
         Ok(Self { splits, pages })
     }
 }
 
-struct Evaluator<'a> {
+struct Evaluations<'a> {
     config: &'a RunConfig,
     set: &'a ConceptSet,
     contrastive: &'a ContrastiveModel,
@@ -105,13 +111,10 @@ struct Evaluator<'a> {
     device: &'a Device,
 }
 
-impl Evaluator<'_> {
+impl Evaluations<'_> {
     fn split(&mut self, split: Split, name: &'static str) -> Result<SplitEvaluation, FlamingoError> {
         let images = sample(self.set, split, self.config.evaluation.samples);
-        // Half-way round: another concept, as no concept has so many pictures.
-        let half = images.len() / 2;
-        let shuffled: Vec<usize> =
-            (0..images.len()).map(|index| images[(index + half) % images.len()]).collect();
+        let shuffled = shuffled(&images);
         let captions = self.captions(&images)?;
         let shuffled_captions = self.captions(&shuffled)?;
         let exact = |captions: &[Caption]| {
@@ -119,17 +122,24 @@ impl Evaluator<'_> {
                 captions.iter().zip(&images).filter(|(caption, image)| caption.text == self.name(**image));
             right.count() as f64 / images.len().max(1) as f64
         };
+        let model = &self.pretrained.model;
+        let measure = self.measure();
         let scores = SplitScores {
             n: images.len(),
-            nll_right: self.nll(&images, Some(&images)),
-            nll_shuffled: self.nll(&images, Some(&shuffled)),
-            nll_no_image: self.nll(&images, None),
+            nll_right: measure.nll(model, &images, Some(&images)),
+            nll_shuffled: measure.nll(model, &images, Some(&shuffled)),
+            nll_no_image: measure.nll(model, &images, None),
             exact_right: exact(&captions),
             exact_shuffled: exact(&shuffled_captions),
-            retrieval_r1: self.retrieval(&images),
+            retrieval_r1: measure.retrieval(self.contrastive, &images),
             retrieval_chance: 1.0 / images.len().max(1) as f64,
         };
         Ok(SplitEvaluation { name, scores, images, captions })
+    }
+
+    fn measure(&self) -> Measure<'_> {
+        let tokenizer = &self.pretrained.tokenizer;
+        Measure { config: self.config, set: self.set, tokenizer, device: self.device }
     }
 
     fn captions(&mut self, images: &[usize]) -> Result<Vec<Caption>, FlamingoError> {
@@ -140,14 +150,72 @@ impl Evaluator<'_> {
         self.engine.captions(&media.collect::<Vec<_>>(), &[], &options)
     }
 
+    fn name(&self, image: usize) -> &str {
+        &self.set.images()[image].name
+    }
+}
+
+/// Half-way round: each picture's place is taken by another concept's, as no concept has so many pictures.
+fn shuffled(images: &[usize]) -> Vec<usize> {
+    let half = images.len() / 2;
+    (0..images.len()).map(|index| images[(index + half) % images.len()]).collect()
+}
+
+/// While the parts between the towers are trained: captions of pictures in a style in which they were never seen.
+pub(super) struct HeldoutCaptions<'a>(pub(super) &'a Setup);
+
+impl Evaluator<Flamingo> for HeldoutCaptions<'_> {
+    fn evaluate(&mut self, model: &Flamingo) -> Result<Vec<(String, f64)>, Box<dyn Error + Send + Sync>> {
+        let (measure, images) = (Measure::of(self.0), heldout(self.0));
+        let model = model.valid();
+        let of = |seen: Option<&[usize]>| measure.nll(&model, &images, seen);
+        let figures = [
+            ("nll_right", of(Some(&images))),
+            ("nll_shuffled", of(Some(&shuffled(&images)))),
+            ("nll_no_image", of(None)),
+        ];
+        Ok(figures.map(|(name, value)| (format!("heldout_images/{name}"), value)).into())
+    }
+}
+
+/// While the vision encoder is trained: how often the name of such a picture is not the nearest.
+pub(super) struct HeldoutRetrieval<'a>(pub(super) &'a Setup);
+
+impl Evaluator<ContrastiveModel> for HeldoutRetrieval<'_> {
+    fn evaluate(
+        &mut self,
+        model: &ContrastiveModel,
+    ) -> Result<Vec<(String, f64)>, Box<dyn Error + Send + Sync>> {
+        let right = Measure::of(self.0).retrieval(&model.valid(), &heldout(self.0));
+        Ok(vec![("heldout_images/retrieval_error".to_owned(), 1.0 - right)])
+    }
+}
+
+fn heldout(setup: &Setup) -> Vec<usize> {
+    sample(&setup.set, Split::HeldoutImages, setup.config.evaluation.samples)
+}
+
+/// What figures are computed from, beside a model.
+struct Measure<'a> {
+    config: &'a RunConfig,
+    set: &'a ConceptSet,
+    tokenizer: &'a TextTokenizer,
+    device: &'a Device,
+}
+
+impl<'a> Measure<'a> {
+    fn of(setup: &'a Setup) -> Self {
+        Self { config: &setup.config, set: &setup.set, tokenizer: &setup.tokenizer, device: &setup.device }
+    }
+
     /// Mean over all tokens of the captions of `named`, `<EOC>` included, while seeing `seen`.
-    fn nll(&self, named: &[usize], seen: Option<&[usize]>) -> f64 {
-        let tokenizer = &self.pretrained.tokenizer;
-        let row =
-            |index: usize| caption_row(&[(self.name(named[index]), seen.map(|seen| seen[index]))], tokenizer);
+    fn nll(&self, model: &Flamingo, named: &[usize], seen: Option<&[usize]>) -> f64 {
+        let row = |index: usize| {
+            caption_row(&[(self.name(named[index]), seen.map(|seen| seen[index]))], self.tokenizer)
+        };
         let rows: Vec<Sequence> = (0..named.len()).map(row).collect();
         let (mut total, mut tokens) = (0.0, 0.0);
-        for (row, losses) in rows.iter().zip(self.token_losses(&rows)) {
+        for (row, losses) in rows.iter().zip(self.token_losses(model, &rows)) {
             for (weight, loss) in row.loss_weights[1..].iter().zip(losses) {
                 total += loss * f64::from(*weight);
                 tokens += f64::from(*weight);
@@ -157,22 +225,22 @@ impl Evaluator<'_> {
     }
 
     /// Of each row: the negative log-likelihood (nats) of each token but the first, and of padding.
-    fn token_losses(&self, rows: &[Sequence]) -> Vec<Vec<f64>> {
-        let model = &self.pretrained.model;
+    fn token_losses(&self, model: &Flamingo, rows: &[Sequence]) -> Vec<Vec<f64>> {
         let of_chunk = |chunk: &[Sequence]| token_losses(model, &self.collate(chunk), self.device);
         rows.chunks(BATCH).flat_map(of_chunk).collect()
     }
 
-    fn retrieval(&self, images: &[usize]) -> f64 {
-        let tokenizer = &self.pretrained.tokenizer;
-        let names: Vec<Vec<u32>> = images.iter().map(|image| tokenizer.encode(self.name(*image))).collect();
+    /// Share of pictures whose own name is the nearest.
+    fn retrieval(&self, contrastive: &ContrastiveModel, images: &[usize]) -> f64 {
+        let names: Vec<Vec<u32>> =
+            images.iter().map(|image| self.tokenizer.encode(self.name(*image))).collect();
         let max_len = self.config.contrastive.towers.text.max_len;
         let (ids, present) = TextBatch::new(&names, max_len).to_device(self.device);
-        let texts = self.contrastive.embed_texts(ids, present);
+        let texts = contrastive.embed_texts(ids, present);
         let embed = |chunk: &[usize]| {
             let pixels = self.pixels(chunk);
             let [n, _, _, channels, height, width] = pixels.dims();
-            self.contrastive.embed_images(pixels.reshape([n, channels, height, width]))
+            contrastive.embed_images(pixels.reshape([n, channels, height, width]))
         };
         let embedded = Tensor::cat(images.chunks(BATCH).map(embed).collect(), 0);
         let nearest: Vec<i64> =
@@ -189,7 +257,7 @@ impl Evaluator<'_> {
 
     fn collate(&self, rows: &[Sequence]) -> HostBatch {
         let transform = ImageTransform::eval(self.config.model.preprocess.clone());
-        let pad = self.pretrained.tokenizer.special().pad;
+        let pad = self.tokenizer.special().pad;
         collate(rows, 1, transform.spec.size, pad, |image, _, out| {
             transform.apply(&self.set.images()[image].image, &mut no_randomness(), out);
         })

@@ -10,44 +10,40 @@
 //!           model.safetensors, model.json, report.json, report.html
 //! ```
 
+mod activations;
 pub(crate) mod charts;
 mod config;
 mod evaluate;
+mod plan;
 mod report;
+mod setup;
 
 pub use config::{ContrastiveStage, DataConfig, EvaluationConfig, FlamingoStage, LanguageStage, RunConfig};
 pub(crate) use evaluate::token_losses;
 pub use evaluate::{Evaluation, PageScores, SplitScores};
+pub use plan::{Plan, StagePlan, plan};
 pub(crate) use report::png;
 pub use report::{Report, StageTime};
+pub(crate) use setup::stream;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use flamingo_core::device::concurrency;
-use flamingo_core::seed::{derive, word};
-use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, Split, TextTokenizer, list_shards};
+use flamingo_data::{ConceptSet, Split, TextTokenizer};
 use flamingo_lm::Decoder;
 use flamingo_train::{
-    BoxStream, Existing, Indexed, JsonlSink, MetricSink, Objective, Progress, RunDir, TensorBoardSink,
-    TrainConfig, Trainer, load_module, save_module,
+    Evaluators, Existing, JsonlSink, MetricSink, Objective, Progress, RunDir, TensorBoardSink, TrainConfig,
+    Trainer, load_module, save_module,
 };
 use flamingo_vision::ContrastiveModel;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 
+use self::setup::{Material, Setup, StageParts};
 use crate::error::FlamingoError;
 use crate::model::Flamingo;
 use crate::pretrained::folder::{ModelFolder, TOKENIZER, WEIGHTS, read_json, write_json};
-use crate::stages::contrastive::{ContrastiveObjective, PairSampler};
-use crate::stages::flamingo::{CaptionSampler, FlamingoObjective, PageSampler, Sampling};
-use crate::stages::language::{LanguageObjective, TextSampler};
 use crate::stages::{Stage, pictures_by_concept};
 
 /// What a run is asked to do.
@@ -63,6 +59,8 @@ pub struct RunRequest {
     pub until: Stage,
     /// A run whose finished towers are taken over instead of being trained again.
     pub towers_from: Option<PathBuf>,
+    /// How to show progress.
+    pub progress: Progress,
 }
 
 /// How a run ended.
@@ -90,29 +88,19 @@ pub fn train(request: &RunRequest, device: &Device, stop: &AtomicBool) -> Result
 
 struct Run {
     dir: RunDir,
-    config: RunConfig,
-    device: Device,
-    set: Arc<ConceptSet>,
-    composer: Arc<PageComposer>,
-    tokenizer: Arc<TextTokenizer>,
+    setup: Setup,
+    progress: Progress,
 }
 
 impl Run {
     /// Checks everything that can be checked before anything is written.
     fn open(request: &RunRequest, device: &Device) -> Result<Self, FlamingoError> {
-        let config = request.config.clone();
-        config.model.validate()?;
-        config.flamingo.validate_sources()?;
-        let shards =
-            config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
-        let set = Arc::new(ConceptSet::load(&shards)?);
-        let composer = Arc::new(PageComposer::new(&set, config.data.pages.clone())?);
-
+        let material = Material::load(&request.config)?;
         let dir = RunDir::create(&request.folder, request.existing)?;
         let written = dir.join("config.json");
         if written.is_file() {
             let before: RunConfig = read_json(&written)?;
-            if before != config {
+            if before.with_bookkeeping_of(&request.config) != request.config {
                 return Err(FlamingoError::Folder {
                     path: written,
                     message:
@@ -126,11 +114,12 @@ impl Run {
             // Towers have learned their own run's tokens.
             Some(other) => TextTokenizer::load(other.join(TOKENIZER))?,
             None if own.is_file() => TextTokenizer::load(&own)?,
-            None => TextTokenizer::train(corpus(&composer, config.seed), config.model.lm.vocab)?,
+            None => material.tokenizer(&request.config)?,
         };
         tokenizer.save(&own)?;
-        write_json(&written, &config)?;
-        let run = Self { dir, config, device: device.clone(), set, composer, tokenizer: Arc::new(tokenizer) };
+        write_json(&written, &request.config)?;
+        let setup = material.setup(request.config.clone(), device.clone(), tokenizer);
+        let run = Self { dir, setup, progress: request.progress };
         if let Some(other) = &request.towers_from {
             run.take_towers(other)?;
         }
@@ -153,56 +142,24 @@ impl Run {
         let Some(model) = self.flamingo(&contrastive, lm, stop)? else {
             return Ok(RunEnd::Paused { stage: Stage::Flamingo });
         };
-        let pretrained =
-            ModelFolder { model, config: self.config.model.clone(), tokenizer: (*self.tokenizer).clone() };
+        let pretrained = ModelFolder {
+            model,
+            config: self.setup.config.model.clone(),
+            tokenizer: (*self.setup.tokenizer).clone(),
+        };
         pretrained.save(self.dir.path())?;
         Ok(RunEnd::Finished(Box::new(self.report(&contrastive, &pretrained)?)))
     }
 
     fn contrastive(&self, stop: &AtomicBool) -> Result<Option<ContrastiveModel>, FlamingoError> {
-        let stage = &self.config.contrastive;
-        let fresh =
-            self.seeded(Stage::Contrastive, || stage.towers.init(&self.config.model.vision, &self.device));
-        let sampler = PairSampler::new(
-            self.set.clone(),
-            self.tokenizer.clone(),
-            ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
-            [stage.batch, stage.towers.text.max_len],
-            self.stream_seed("pairs"),
-        );
-        let objective = ContrastiveObjective {
-            device: self.graph_device(),
-            label_smoothing: stage.towers.label_smoothing,
-        };
-        self.stage(
-            Stage::Contrastive,
-            &stage.train,
-            &objective,
-            fresh,
-            vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
-            stop,
-        )
+        let parts = self.setup.contrastive();
+        let evaluators = self.setup.contrastive_evaluators();
+        self.stage(Stage::Contrastive, &self.setup.config.contrastive.train, parts, evaluators, stop)
     }
 
     fn language(&self, stop: &AtomicBool) -> Result<Option<Decoder>, FlamingoError> {
-        let stage = &self.config.language;
-        let fresh = self.seeded(Stage::Language, || self.config.model.lm.init(&self.device));
-        let sampler = TextSampler {
-            composer: self.composer.clone(),
-            tokenizer: self.tokenizer.clone(),
-            spec: stage.sequence.clone(),
-            batch: stage.batch,
-            seed: self.stream_seed("text"),
-        };
-        let objective = LanguageObjective { device: self.graph_device(), loss: stage.loss };
-        self.stage(
-            Stage::Language,
-            &stage.train,
-            &objective,
-            fresh,
-            vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
-            stop,
-        )
+        let parts = self.setup.language();
+        self.stage(Stage::Language, &self.setup.config.language.train, parts, Vec::new(), stop)
     }
 
     fn flamingo(
@@ -211,34 +168,9 @@ impl Run {
         lm: Decoder,
         stop: &AtomicBool,
     ) -> Result<Option<Flamingo>, FlamingoError> {
-        let stage = &self.config.flamingo;
-        let mut fresh = self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
-        fresh.vision = contrastive.vision.clone();
-        fresh.lm = lm;
-        let sampling = |batch, source| Sampling {
-            set: self.set.clone(),
-            tokenizer: self.tokenizer.clone(),
-            transform: ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
-            spec: stage.sequence.clone(),
-            features: None,
-            batch,
-            seed: self.stream_seed(source),
-        };
-        let sources = stage.train.sources.iter().map(|source| match source.name.as_str() {
-            FlamingoStage::PAGES => {
-                let sampling = sampling(stage.pages_batch, "pages");
-                let pages = PageSampler { sampling, composer: self.composer.clone() };
-                stream(move |k| pages.batch(k))
-            }
-            // Nothing else was let in.
-            _ => {
-                let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
-                stream(move |k| captions.batch(k))
-            }
-        });
-        let streams = sources.collect();
-        let objective = FlamingoObjective { device: self.graph_device(), loss: stage.loss };
-        self.stage(Stage::Flamingo, &stage.train, &objective, fresh.frozen_for_training(), streams, stop)
+        let parts = self.setup.flamingo(Some((contrastive.vision.clone(), lm)))?;
+        let evaluators = self.setup.flamingo_evaluators();
+        self.stage(Stage::Flamingo, &self.setup.config.flamingo.train, parts, evaluators, stop)
     }
 
     /// Trains one stage, or loads it if it is finished; `None` if it was stopped. The result has no gradient graph.
@@ -246,28 +178,28 @@ impl Run {
         &self,
         stage: Stage,
         config: &TrainConfig,
-        objective: &O,
-        fresh: O::Model,
-        mut streams: Vec<BoxStream<O::Batch>>,
+        parts: StageParts<O>,
+        mut evaluators: Evaluators<'_, O::Model>,
         stop: &AtomicBool,
     ) -> Result<Option<O::Model>, FlamingoError> {
+        let StageParts { objective, model, mut streams } = parts;
         let weights = self.dir.join(weights_file(stage));
         if self.finished_file(stage).is_file() {
-            return Ok(Some(load_module(fresh.valid(), &weights)?));
+            return Ok(Some(load_module(model.valid(), &weights)?));
         }
         let trainer = Trainer {
-            stage: stage.name().to_owned(),
-            config: TrainConfig { seed: derive(self.config.seed, [word(stage.name())]), ..config.clone() },
             checkpoints: self.dir.checkpoints(stage.name()),
-            progress: Progress::Auto,
-            threads: concurrency(&self.device),
+            progress: self.progress,
+            ..self.setup.trainer(stage, config)
         };
         let mut sinks: Vec<Box<dyn MetricSink>> = vec![
             Box::new(JsonlSink::new(self.metrics_file())),
             Box::new(TensorBoardSink::new(self.dir.join("tensorboard"))),
         ];
-        let model = if stage == Stage::Flamingo { fresh } else { fresh.train() };
-        let outcome = trainer.fit(objective, model, &mut streams, &mut sinks, stop)?;
+        if config.evaluate_every == 0 {
+            evaluators.clear();
+        }
+        let outcome = trainer.fit_evaluated(&objective, model, &mut streams, evaluators, &mut sinks, stop)?;
         if !outcome.finished {
             return Ok(None);
         }
@@ -282,13 +214,14 @@ impl Run {
         contrastive: &ContrastiveModel,
         pretrained: &ModelFolder,
     ) -> Result<Report, FlamingoError> {
-        let evaluation = Evaluation::run(&self.config, &self.set, contrastive, pretrained, &self.device)?;
+        let Setup { config, set, device, .. } = &self.setup;
+        let evaluation = Evaluation::run(config, set, contrastive, pretrained, device)?;
         let mut times = BTreeMap::new();
         for stage in Stage::ALL {
             times.insert(stage.name().to_owned(), read_json::<StageTime>(&self.finished_file(stage))?);
         }
-        let report = Report::new(&self.config, times, evaluation)?;
-        report.write(&self.dir, &self.set, &JsonlSink::read(&self.metrics_file())?)?;
+        let report = Report::new(config, times, evaluation)?;
+        report.write(&self.dir, set, &JsonlSink::read(&self.metrics_file())?)?;
         Ok(report)
     }
 
@@ -302,10 +235,11 @@ impl Run {
             // The time goes last: it marks the stage as finished.
             for name in [weights_file(stage), finished] {
                 let from = other.join(&name);
-                std::fs::copy(&from, self.dir.join(&name)).map_err(|error| FlamingoError::Folder {
+                let bytes = std::fs::read(&from).map_err(|error| FlamingoError::Folder {
                     path: from,
                     message: format!("cannot take over the {stage} stage: {error}"),
                 })?;
+                self.dir.write_atomic(&name, bytes)?;
             }
         }
         Ok(())
@@ -318,20 +252,6 @@ impl Run {
     fn metrics_file(&self) -> PathBuf {
         self.dir.join("metrics.jsonl")
     }
-
-    fn graph_device(&self) -> Device {
-        self.device.clone().autodiff()
-    }
-
-    fn stream_seed(&self, source: &str) -> u64 {
-        derive(self.config.seed, [word(source)])
-    }
-
-    /// Random weights that depend on the seed and the stage alone.
-    fn seeded<M>(&self, stage: Stage, init: impl FnOnce() -> M) -> M {
-        self.device.seed(derive(self.config.seed, [word("weights"), word(stage.name())]));
-        init()
-    }
 }
 
 /// The last stage's weights are the model's.
@@ -340,23 +260,6 @@ fn weights_file(stage: Stage) -> String {
         Stage::Flamingo => WEIGHTS.to_owned(),
         tower => format!("{tower}.safetensors"),
     }
-}
-
-/// A stream whose k-th batch is `make(k)`, made ahead of time.
-pub(crate) fn stream<B, E>(make: impl Fn(u64) -> Result<B, E> + Send + Sync + 'static) -> BoxStream<B>
-where
-    B: Send + 'static,
-    E: Into<Box<dyn Error + Send + Sync>>,
-{
-    const AHEAD: usize = 2;
-    Box::new(Indexed::new(AHEAD, make))
-}
-
-/// Text enough to learn a tokenizer from: every name comes many times.
-fn corpus(composer: &PageComposer, seed: u64) -> impl Iterator<Item = String> + '_ {
-    const TEXTS: usize = 20_000;
-    let mut rng = ChaCha8Rng::seed_from_u64(derive(seed, [word("tokenizer")]));
-    (0..TEXTS).map(move |_| composer.text(&mut rng))
 }
 
 /// The pictures of a split that an evaluation looks at: one for each of at most `most` concepts, spread evenly, in

@@ -104,6 +104,18 @@ impl Report {
                 metrics.iter().filter(|record| record.stage == stage.name()).collect();
             page.line_chart(charts::losses(&format!("{stage}: loss"), &of_stage));
         }
+        let measured: Vec<&MetricRecord> =
+            metrics.iter().filter(|record| !record.evaluation.is_empty()).collect();
+        for stage in Stage::ALL {
+            let of_stage: Vec<&MetricRecord> =
+                measured.iter().copied().filter(|record| record.stage == stage.name()).collect();
+            if !of_stage.is_empty() {
+                page.section("Measured during training", "On held-out images, every few updates.");
+                page.line_chart(charts::chart(&format!("{stage}: evaluations"), &of_stage, |record| {
+                    record.evaluation.iter().map(|(name, value)| (name.clone(), *value)).collect()
+                }));
+            }
+        }
         page.section(
             "Gates",
             "tanh of the gates of each gated block (figure 6 of the paper); both start at 0.",

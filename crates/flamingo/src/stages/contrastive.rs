@@ -36,6 +36,11 @@ pub struct TextBatch {
 }
 
 impl TextBatch {
+    /// Tokens of each text, padding included.
+    pub fn tokens(&self) -> usize {
+        self.len
+    }
+
     /// Of token sequences, each cut at `max_len`.
     pub fn new(rows: &[Vec<u32>], max_len: usize) -> Self {
         let len = rows.iter().map(Vec::len).max().unwrap_or(0).clamp(1, max_len);

@@ -51,6 +51,8 @@ pub fn paper() -> TrainConfig {
         log_every: 100,
         checkpoint_every: 1_000,
         keep_last: 3,
+        evaluate_every: 0,
+        keep_best: None,
     }
 }
 

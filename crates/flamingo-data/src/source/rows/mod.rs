@@ -5,7 +5,7 @@
 
 mod csv;
 #[cfg(all(test, feature = "parquet"))]
-pub(super) mod fixture;
+pub(crate) mod fixture;
 mod json;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -15,9 +15,10 @@ mod parquet {
 
     use super::{Columns, RawRow};
     use crate::reject::{Reason, Reject};
-    use crate::store::Location;
+    use crate::store::{Location, Store};
 
     pub fn open(
+        _store: &Store,
         table: &Location,
         _columns: &Columns,
         _skip: usize,
@@ -153,10 +154,10 @@ pub(super) type Rows = Box<dyn Iterator<Item = Result<RawRow, Reject>> + Send>;
 ///
 /// [`Reason::UnreadableShard`] if the table cannot be opened, [`Reason::CorruptShard`] if it does not begin like one.
 pub(super) fn open(store: &Store, table: &Location, columns: &Columns, skip: usize) -> Result<Rows, Reject> {
-    let name = table.as_str().to_lowercase();
+    let name = table.without_query().to_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     if name.ends_with(".parquet") {
-        return Ok(Box::new(parquet::open(table, columns, skip)?));
+        return Ok(Box::new(parquet::open(store, table, columns, skip)?));
     }
     let stream = store
         .open(table, 0)

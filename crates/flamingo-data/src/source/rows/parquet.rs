@@ -1,8 +1,11 @@
-//! Rows of Parquet files on this machine, one row group after another.
+//! Rows of Parquet files, one row group after another.
+//!
+//! A table behind a URL is copied to a temporary file first, as a whole: its table of contents is at the end, and its
+//! columns lie apart, so that reading it in place would take several requests for each page of each column.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -11,31 +14,31 @@ use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as ParquetRow};
 use parquet::schema::types::Type;
 
-use super::{Cell, Columns, RawRow, Row};
+use super::{Cell, Columns, RawRow, Row, broken};
 use crate::reject::{Reason, Reject};
-use crate::store::Location;
+use crate::store::{Location, Store};
+
+/// The largest table that is copied from elsewhere, in bytes.
+const MAX_COPY: u64 = 16 << 30;
 
 /// Rows that are decoded at once: images lie in the rows, so this bounds memory.
 const BATCH: usize = 32;
 
 /// The rows from number `skip` on, with those of `columns` that the table has. Row groups before are not read.
 pub fn open(
+    store: &Store,
     table: &Location,
     columns: &Columns,
     skip: usize,
 ) -> Result<impl Iterator<Item = Result<RawRow, Reject>> + Send + use<>, Reject> {
     let reject = |reason, what: String| Reject::new(table, "the table", reason, what);
-    let Some(path) = table.path() else {
-        return Err(reject(
-            Reason::UnreadableShard,
-            "Parquet is read from this machine: copy the table here".to_owned(),
-        ));
-    };
-    let open = || {
-        File::open(path).map_err(|error| reject(Reason::UnreadableShard, format!("cannot open it: {error}")))
-    };
     let corrupt = |what: String| reject(Reason::CorruptShard, what);
-    let whole = open()?;
+    let unreadable = |error: io::Error| reject(Reason::UnreadableShard, format!("cannot open it: {error}"));
+    let file = match table.path() {
+        Some(path) => File::open(path).map_err(unreadable)?,
+        None => copy(store, table, MAX_COPY).map_err(|error| broken(table, "the table", &error))?,
+    };
+    let whole = file.try_clone().map_err(unreadable)?;
     let metadata = guarded(|| Ok(SerializedFileReader::new(whole)?.metadata().clone())).map_err(corrupt)?;
 
     let (mut first, mut before) = (0, 0);
@@ -50,7 +53,6 @@ pub fn open(
     let wanted =
         schema.get_fields().iter().filter(|field| columns.iter().any(|column| column == field.name()));
     let projection = Type::group_type_builder(schema.name()).with_fields(wanted.cloned().collect());
-    let file = open()?;
     let rows = guarded(|| {
         let options = ReadOptionsBuilder::new().with_predicate(Box::new(move |_, index| index >= first));
         let reader = SerializedFileReader::new_with_options(file, options.build())?;
@@ -58,15 +60,30 @@ pub fn open(
             .project(Some(projection.build()?))?
             .with_batch_size(BATCH))
     });
-    let rows = Rows { rows: Some(rows.map_err(corrupt)?), table: Arc::from(table.as_str()), number: before };
+    let rows = Rows { rows: Some(rows.map_err(corrupt)?), table: table.clone(), number: before };
     // Bad rows count as rows.
     Ok(rows.skip(skip - before.min(skip)))
+}
+
+/// A copy of a file that is elsewhere, which is gone when it is closed.
+fn copy(store: &Store, table: &Location, limit: u64) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    let copied = io::copy(&mut store.open(table, 0)?.take(limit.saturating_add(1)), &mut file)?;
+    match copied > limit {
+        true => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!(
+                "it has more than {limit} bytes, the most that is copied to a temporary file; copy it here"
+            ),
+        )),
+        false => Ok(file),
+    }
 }
 
 struct Rows {
     /// `None` after an error: the decoder's state is unknown then.
     rows: Option<RowIter<'static>>,
-    table: Arc<str>,
+    table: Location,
     number: usize,
 }
 

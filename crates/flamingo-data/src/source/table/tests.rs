@@ -185,10 +185,88 @@ fn options_are_checked() {
     for (options, expected) in [
         (json!({"caption": "x"}), "did you mean \"captions\""),
         (json!({"encoding": "latin-nought"}), "windows-1252"),
-        (json!({"start": "from"}), "unknown key `start`"),
+        (json!({"begin": "from"}), "unknown key `begin`"),
+        (json!({"start": "from", "whole": true}), "choose one"),
     ] {
         let error =
             spec("video-table", "x".as_ref(), options).open(&Store::default()).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    for options in [json!({"start": "from"}), json!({"end": "to"}), json!({"whole": true})] {
+        let error = spec("table", "x".as_ref(), options).open(&Store::default()).err().unwrap().to_string();
+        assert!(error.contains("video-table"), "{error}");
+    }
+}
+
+#[test]
+fn clips_may_be_parts_of_longer_videos() {
+    let csv = b"video,start,end,caption\nrun.mp4,12,20.5,a\nrun.mp4,1:02.5,1:01:10,b\nrun.mp4, ,7,c\n\
+        run.mp4,7,,d\nrun.mp4,,,e\n";
+    let (_folder, path) = folder("t.csv", csv);
+    let clips = |options| outcomes(&spec("video-table", &path, options));
+    let expected = [
+        "0: {run.mp4@12-20.5} a",
+        "1: {run.mp4@62.5-3670} b",
+        "2: {run.mp4@0-7} c",
+        "3: {run.mp4@7-} d",
+        "4: {run.mp4} e",
+    ];
+    assert_eq!(clips(json!({})), expected);
+    let whole: Vec<String> = ["a", "b", "c", "d", "e"]
+        .iter()
+        .enumerate()
+        .map(|(row, text)| format!("{row}: {{run.mp4}} {text}"))
+        .collect();
+    assert_eq!(clips(json!({"whole": true})), whole);
+    assert_eq!(clips(json!({"start": "from", "end": "to"})), whole, "other columns");
+
+    let lines = concat!(
+        "{\"video\": \"run.mp4\", \"from\": 1.25, \"end\": 2, \"caption\": \"a\"}\n",
+        "{\"video\": \"run.mp4\", \"from\": null, \"end\": \"0:03\", \"caption\": \"b\"}\n",
+    );
+    let (_folder, path) = folder("t.jsonl", lines.as_bytes());
+    let parts = outcomes(&spec("video-table", &path, json!({"start": "from"})));
+    assert_eq!(parts, ["0: {run.mp4@1.25-2} a", "1: {run.mp4@0-3} b"]);
+}
+
+#[test]
+fn bad_times_are_rejected_one_by_one() {
+    let times = [
+        r#""start": -1"#,
+        r#""start": "NaN""#,
+        r#""start": "inf""#,
+        r#""start": 5, "end": 5"#,
+        r#""start": 5, "end": 4.9"#,
+        r#""end": 0"#,
+        r#""start": "soon""#,
+        r#""start": "1:75""#,
+        r#""start": "1:2:3:4""#,
+        r#""start": "-1:30""#,
+        r#""start": "1.5:30""#,
+        r#""start": [1, 2]"#,
+        r#""start": true, "end": {"at": 2}"#,
+    ];
+    let row = |times: &str| format!("{{\"video\": \"run.mp4\", \"caption\": \"x\", {times}}}\n");
+    let table: String = times.iter().copied().chain([r#""start": 1"#]).map(row).collect();
+    let (_folder, path) = folder("t.jsonl", table.as_bytes());
+    let spec = spec("video-table", &path, json!({}));
+    let outcomes = outcomes(&spec);
+    for (row, times) in times.iter().enumerate() {
+        assert_eq!(outcomes[row], format!("{row}: bad-description"), "{times}");
+    }
+    assert_eq!(outcomes[times.len()], format!("{}: {{run.mp4@1-}} x", times.len()));
+
+    let source = spec.open(&Store::default()).unwrap();
+    let rows: Vec<String> = source
+        .open(0, 0)
+        .unwrap()
+        .filter_map(|row| row.and_then(super::super::Unread::read).err())
+        .map(|reject| reject.what)
+        .collect();
+    assert!(
+        rows[4].contains("\"start\" and \"end\"") && rows[4].contains("from 5 s to 4.9 s"),
+        "{}",
+        rows[4]
+    );
+    assert!(rows[6].contains("\"start\"") && rows[6].contains("clock time"), "{}", rows[6]);
 }

@@ -23,7 +23,8 @@ impl Cloud {
     /// What `pattern` (without braces) stands for, sorted. Only buckets can be listed: in other URLs, `?` and `*` mean
     /// themselves.
     pub fn list(&self, pattern: &str) -> Result<Vec<Location>, DataError> {
-        let missing = |hint: String| DataError::MissingShard { path: pattern.into(), hint };
+        let missing =
+            |hint: String| DataError::MissingShard { path: Location::from(pattern).to_string().into(), hint };
         let is_bucket = pattern.starts_with("s3://") || pattern.starts_with("gs://");
         if !is_bucket || !local::is_glob(pattern) {
             Address::parse(pattern).map_err(|error| missing(error.to_string()))?;
@@ -43,7 +44,7 @@ impl Cloud {
 
     /// The files directly in `folder`, a URL that ends in `/`, whose names end in one of `endings`, sorted.
     pub fn in_folder(&self, folder: &Location, endings: &[&str]) -> Result<Vec<Location>, DataError> {
-        let missing = |hint: String| DataError::MissingShard { path: folder.into(), hint };
+        let missing = |hint: String| DataError::MissingShard { path: folder.to_string().into(), hint };
         let all = self.below(folder.as_str()).map_err(|error| missing(format!("cannot list it: {error}")))?;
         let is_wanted = |location: &Location| {
             let name = location.as_str().strip_prefix(folder.as_str()).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Transfers from a server on this machine, which breaks off, refuses and stalls as it is told.
 
 mod server;
+mod tables;
 
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};

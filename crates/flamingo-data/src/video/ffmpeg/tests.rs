@@ -1,12 +1,15 @@
 //! Clips whose frames tell their own number, made by ffmpeg itself. Without it, tests say that they did not run.
 
+#[cfg(unix)]
+mod odd;
+
 use std::io::Write;
 use std::process::Stdio;
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::video::{Coverage, frames, frames_from_bytes};
+use crate::video::{Coverage, frames, frames_from_bytes, frames_from_bytes_within, frames_within};
 
 const PROMPT: FrameSampling = FrameSampling { fps: 1.0, max_frames: 30, coverage: Coverage::Whole };
 
@@ -81,6 +84,33 @@ fn frames_are_those_shown_at_the_moments() {
     assert_eq!(frames_from_bytes(&bytes, "a clip", &PROMPT).unwrap()[1], *first);
 }
 
+#[test]
+fn a_part_is_read_as_a_clip_of_its_own() {
+    let Some(folder) = workshop("a_part_is_read_as_a_clip_of_its_own") else { return };
+    let path = encode(&folder, "long.mkv", 200, &LOSSLESS);
+    let bytes = std::fs::read(&path).unwrap();
+    let part = |start, end, sampling: &FrameSampling| -> Vec<u8> {
+        let interval = Interval::new(start, end).unwrap();
+        let pictures = frames_within(&path, &interval, sampling).unwrap();
+        assert_eq!(frames_from_bytes_within(&bytes, "long", &interval, sampling).unwrap(), pictures);
+        pictures.iter().map(|picture| picture[(2, 2)][0]).collect()
+    };
+    let four = |coverage| FrameSampling { fps: 1.0, max_frames: 4, coverage };
+    assert_eq!(part(5.0, Some(8.0), &PROMPT), [50, 60, 70]);
+    assert_eq!(part(5.04, Some(8.05), &PROMPT), [50, 60, 70, 80], "what is shown then");
+    assert_eq!(part(17.5, None, &PROMPT), [175, 185, 195]);
+    assert_eq!(part(17.5, Some(99.0), &PROMPT), [175, 185, 195], "cut off at the end");
+    assert_eq!(part(19.9, None, &PROMPT), [199]);
+    assert_eq!(part(3.0, Some(3.01), &PROMPT), [30]);
+    assert_eq!(part(2.0, Some(12.0), &four(Coverage::Whole)), [20, 45, 70, 95]);
+    assert_eq!(part(2.0, Some(12.0), &four(Coverage::Window(0.0))), [20, 30, 40, 50]);
+    assert_eq!(part(2.0, Some(12.0), &four(Coverage::Window(1.0))), [80, 90, 100, 110]);
+    let outside = Interval::new(20.0, Some(30.0)).unwrap();
+    let error = frames_within(&path, &outside, &PROMPT).unwrap_err();
+    assert!(matches!(error, DataError::IntervalOutside { duration: 20.0, .. }), "{error}");
+    assert_eq!(error.reason(), crate::Reason::BadDescription);
+}
+
 /// Frame 10 stays for 1.7 s, the following ones likewise.
 #[test]
 fn variable_rates_go_by_the_clock() {
@@ -89,6 +119,8 @@ fn variable_rates_go_by_the_clock() {
     let path = encode(&folder, "variable.mkv", 14, &[&LOSSLESS[..], &slow].concat());
     // They appear at 1.0, 2.7, 4.4 and 6.1 s.
     assert_eq!(numbers(&path, &PROMPT), [0, 10, 10, 11, 11, 12, 12]);
+    let part = frames_within(&path, &Interval::new(2.5, Some(5.5)).unwrap(), &PROMPT).unwrap();
+    assert_eq!(part.iter().map(|picture| picture[(2, 2)][0]).collect::<Vec<u8>>(), [10, 11, 12]);
 }
 
 /// A clip that is shorter than a second, one frame, and a stream without times.
@@ -151,8 +183,9 @@ fn what_has_no_pictures_is_told() {
 
 #[test]
 fn an_absent_program_is_told() {
-    let nothing = Programs { ffmpeg: "no-such-ffmpeg".into(), ffprobe: "no-such-ffprobe".into() };
-    let error = nothing.frames("clip.mp4".as_ref(), "clip.mp4", &PROMPT).unwrap_err();
+    let nothing =
+        Programs { ffmpeg: "no-such-ffmpeg".into(), ffprobe: "no-such-ffprobe".into(), patience: PATIENCE };
+    let error = nothing.frames("clip.mp4".as_ref(), "clip.mp4", &Interval::WHOLE, &PROMPT).unwrap_err();
     assert!(matches!(error, DataError::MissingProgram { program: "ffprobe", .. }), "{error}");
 }
 

@@ -8,7 +8,8 @@
 use flamingo_data::Sequence;
 use serde::{Deserialize, Serialize};
 
-use super::{Evaluator, caption_row};
+use super::{Measure, caption_row};
+use crate::model::Flamingo;
 
 /// Images of a page.
 const PER_PAGE: usize = 4;
@@ -28,15 +29,15 @@ pub struct PageScores {
     pub prefers_own: f64,
 }
 
-impl Evaluator<'_> {
+impl Measure<'_> {
     /// Of pages of `images`; nothing if they are too few for one.
-    pub(super) fn pages(&self, images: &[usize]) -> Option<PageScores> {
+    pub(super) fn pages(&self, model: &Flamingo, images: &[usize]) -> Option<PageScores> {
         let pages = pages_of(images);
         if pages.is_empty() {
             return None;
         }
-        let (right, weights) = self.names(&pages, 0);
-        let (rotated, _) = self.names(&pages, 1);
+        let (right, weights) = self.names(model, &pages, 0);
+        let (rotated, _) = self.names(model, &pages, 1);
         let tokens: f64 = weights.iter().sum();
         let preferred = right.iter().zip(&rotated).filter(|(right, rotated)| right < rotated).count();
         Some(PageScores {
@@ -49,14 +50,14 @@ impl Evaluator<'_> {
     }
 
     /// The negative log-likelihood of every name of `pages` with the images moved on by `shift`, and its tokens.
-    fn names(&self, pages: &[[usize; PER_PAGE]], shift: usize) -> (Vec<f64>, Vec<f64>) {
+    fn names(&self, model: &Flamingo, pages: &[[usize; PER_PAGE]], shift: usize) -> (Vec<f64>, Vec<f64>) {
         let row = |page: &[usize; PER_PAGE]| {
             let item = |place: usize| (self.name(page[place]), Some(page[(place + shift) % PER_PAGE]));
-            caption_row(&[0, 1, 2, 3].map(item), &self.pretrained.tokenizer)
+            caption_row(&[0, 1, 2, 3].map(item), self.tokenizer)
         };
         let rows: Vec<Sequence> = pages.iter().map(row).collect();
         let by_name =
-            rows.iter().zip(self.token_losses(&rows)).flat_map(|(row, losses)| by_name(row, &losses));
+            rows.iter().zip(self.token_losses(model, &rows)).flat_map(|(row, losses)| by_name(row, &losses));
         by_name.unzip()
     }
 }

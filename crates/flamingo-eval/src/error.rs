@@ -1,0 +1,83 @@
+//! Everything that can go wrong when answers are scored.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// The library's error.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A file that cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was to be done, such as `read`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file that is not as such files are.
+    #[error("{}: {place}: {what}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The record, such as `annotations[3].caption`.
+        place: String,
+        /// What is wrong with it, and what was expected.
+        what: String,
+    },
+    /// References without a prediction, or the other way round.
+    #[error("{count} of {of} {kind} have no {missing}: {ids}; {hint}")]
+    Unmatched {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
+        /// What they are: `references` or `predictions`.
+        kind: &'static str,
+        /// What they lack: `prediction` or `reference`.
+        missing: &'static str,
+        /// The first of their ids.
+        ids: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// An example that the metric is not defined for.
+    #[error("example {example}: {what}")]
+    Example {
+        /// Its id, or its place from 0.
+        example: String,
+        /// What is wrong with it, and what was expected.
+        what: String,
+    },
+    /// Examples that the metric is not defined for, all of them together.
+    #[error("{metric}: {what}")]
+    Undefined {
+        /// The metric.
+        metric: &'static str,
+        /// What is wrong, and what was expected.
+        what: String,
+    },
+    /// No metric of that name.
+    #[error("unknown metric {name:?}: there are {known}{hint}")]
+    UnknownMetric {
+        /// What was asked for.
+        name: String,
+        /// The metrics that there are.
+        known: String,
+        /// The nearest, as the end of a sentence.
+        hint: String,
+    },
+    /// A metric needs something beside references and predictions.
+    #[error("{metric} needs {needs}: {hint}")]
+    Needs {
+        /// The metric.
+        metric: &'static str,
+        /// What it needs.
+        needs: &'static str,
+        /// Where to get it.
+        hint: &'static str,
+    },
+}

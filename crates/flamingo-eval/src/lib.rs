@@ -1,0 +1,13 @@
+//! How good answers are: the metrics of the sixteen benchmarks of the Flamingo paper, and how sure their scores are.
+//!
+//! Every metric of [`metrics`] gives a number for each example and one for all, and can be computed anew for any
+//! selection of examples, so that [`metrics::bootstrap`] says how far to trust it. [`score`] reads predictions that were
+//! made elsewhere and their references, in the files of COCO, of VQA, or as plain JSON.
+//!
+//! No metric needs a model, a tensor or a device.
+
+pub mod error;
+pub mod metrics;
+pub mod score;
+
+pub use error::EvalError;

@@ -1,0 +1,203 @@
+//! What the stages of a run are made of: data, tokenizer, fresh models, objectives and streams of batches.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use flamingo_core::device::concurrency;
+use flamingo_core::seed::{derive, word};
+use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, TextTokenizer, list_shards};
+use flamingo_lm::Decoder;
+use flamingo_train::{BoxStream, Evaluators, Indexed, Objective, Progress, TrainConfig, Trainer};
+use flamingo_vision::{ContrastiveModel, VisionEncoder};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::config::{FlamingoStage, RunConfig};
+use super::evaluate::{HeldoutCaptions, HeldoutRetrieval};
+use crate::error::FlamingoError;
+use crate::model::Flamingo;
+use crate::stages::Stage;
+use crate::stages::contrastive::{ContrastiveObjective, PairSampler};
+use crate::stages::flamingo::{CaptionSampler, FlamingoObjective, PageSampler, Sampling};
+use crate::stages::language::{LanguageObjective, TextSampler};
+
+/// The pictures, and the pages made of them.
+pub(super) struct Material {
+    set: Arc<ConceptSet>,
+    composer: Arc<PageComposer>,
+}
+
+impl Material {
+    /// Also checks that the model's parts fit.
+    pub(super) fn load(config: &RunConfig) -> Result<Self, FlamingoError> {
+        config.model.validate()?;
+        config.flamingo.validate_sources()?;
+        let shards =
+            config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
+        let set = Arc::new(ConceptSet::load(&shards)?);
+        let composer = Arc::new(PageComposer::new(&set, config.data.pages.clone())?);
+        Ok(Self { set, composer })
+    }
+
+    /// One that is made from the training text.
+    pub(super) fn tokenizer(&self, config: &RunConfig) -> Result<TextTokenizer, FlamingoError> {
+        Ok(TextTokenizer::train(corpus(&self.composer, config.seed), config.model.lm.vocab)?)
+    }
+
+    pub(super) fn setup(self, config: RunConfig, device: Device, tokenizer: TextTokenizer) -> Setup {
+        let Self { set, composer } = self;
+        Setup { config, device, set, composer, tokenizer: Arc::new(tokenizer) }
+    }
+}
+
+/// Everything that a stage needs, but a folder.
+pub(super) struct Setup {
+    pub(super) config: RunConfig,
+    /// Without a gradient graph.
+    pub(super) device: Device,
+    pub(super) set: Arc<ConceptSet>,
+    composer: Arc<PageComposer>,
+    pub(super) tokenizer: Arc<TextTokenizer>,
+}
+
+/// What a [`Trainer`] is given.
+pub(super) struct StageParts<O: Objective> {
+    pub(super) objective: O,
+    /// Fresh, on the device with a gradient graph.
+    pub(super) model: O::Model,
+    /// In the order of the sources.
+    pub(super) streams: Vec<BoxStream<O::Batch>>,
+}
+
+impl Setup {
+    pub(super) fn contrastive(&self) -> StageParts<ContrastiveObjective> {
+        let stage = &self.config.contrastive;
+        let model =
+            self.seeded(Stage::Contrastive, || stage.towers.init(&self.config.model.vision, &self.device));
+        let sampler = PairSampler::new(
+            self.set.clone(),
+            self.tokenizer.clone(),
+            ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
+            [stage.batch, stage.towers.text.max_len],
+            self.stream_seed("pairs"),
+        );
+        let objective = ContrastiveObjective {
+            device: self.graph_device(),
+            label_smoothing: stage.towers.label_smoothing,
+        };
+        StageParts {
+            objective,
+            model: model.train(),
+            streams: vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
+        }
+    }
+
+    pub(super) fn language(&self) -> StageParts<LanguageObjective> {
+        let stage = &self.config.language;
+        let model = self.seeded(Stage::Language, || self.config.model.lm.init(&self.device));
+        let sampler = TextSampler {
+            composer: self.composer.clone(),
+            tokenizer: self.tokenizer.clone(),
+            spec: stage.sequence.clone(),
+            batch: stage.batch,
+            seed: self.stream_seed("text"),
+        };
+        let objective = LanguageObjective { device: self.graph_device(), loss: stage.loss };
+        StageParts {
+            objective,
+            model: model.train(),
+            streams: vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
+        }
+    }
+
+    /// `towers` are the results of the stages before; without them, fresh ones of the same sizes.
+    pub(super) fn flamingo(
+        &self,
+        towers: Option<(VisionEncoder, Decoder)>,
+    ) -> Result<StageParts<FlamingoObjective>, FlamingoError> {
+        let stage = &self.config.flamingo;
+        let mut model: Flamingo = self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
+        if let Some((vision, lm)) = towers {
+            model.vision = vision;
+            model.lm = lm;
+        }
+        let sampling = |batch, source| Sampling {
+            set: self.set.clone(),
+            tokenizer: self.tokenizer.clone(),
+            transform: ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
+            spec: stage.sequence.clone(),
+            features: None,
+            batch,
+            seed: self.stream_seed(source),
+        };
+        let sources = stage.train.sources.iter().map(|source| match source.name.as_str() {
+            FlamingoStage::PAGES => {
+                let sampling = sampling(stage.pages_batch, "pages");
+                let pages = PageSampler { sampling, composer: self.composer.clone() };
+                stream(move |k| pages.batch(k))
+            }
+            // Nothing else was let in.
+            _ => {
+                let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
+                stream(move |k| captions.batch(k))
+            }
+        });
+        let streams = sources.collect();
+        let objective = FlamingoObjective { device: self.graph_device(), loss: stage.loss };
+        Ok(StageParts { objective, model: model.frozen_for_training(), streams })
+    }
+
+    pub(super) fn contrastive_evaluators(&self) -> Evaluators<'_, ContrastiveModel> {
+        vec![Box::new(HeldoutRetrieval(self))]
+    }
+
+    pub(super) fn flamingo_evaluators(&self) -> Evaluators<'_, Flamingo> {
+        vec![Box::new(HeldoutCaptions(self))]
+    }
+
+    /// A trainer of `stage` that has no folder and is silent.
+    pub(super) fn trainer(&self, stage: Stage, config: &TrainConfig) -> Trainer {
+        Trainer {
+            stage: stage.name().to_owned(),
+            config: TrainConfig { seed: derive(self.config.seed, [word(stage.name())]), ..config.clone() },
+            checkpoints: PathBuf::new(),
+            progress: Progress::Hidden,
+            threads: concurrency(&self.device),
+        }
+    }
+
+    fn graph_device(&self) -> Device {
+        self.device.clone().autodiff()
+    }
+
+    fn stream_seed(&self, source: &str) -> u64 {
+        derive(self.config.seed, [word(source)])
+    }
+
+    /// Random weights that depend on the seed and the stage alone.
+    fn seeded<M>(&self, stage: Stage, init: impl FnOnce() -> M) -> M {
+        self.device.seed(derive(self.config.seed, [word("weights"), word(stage.name())]));
+        init()
+    }
+}
+
+/// A stream whose k-th batch is `make(k)`, made ahead of time.
+pub(crate) fn stream<B, E>(make: impl Fn(u64) -> Result<B, E> + Send + Sync + 'static) -> BoxStream<B>
+where
+    B: Send + 'static,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    const AHEAD: usize = 2;
+    Box::new(Indexed::new(AHEAD, make))
+}
+
+/// Text enough to learn a tokenizer from: every name comes many times.
+fn corpus(composer: &PageComposer, seed: u64) -> impl Iterator<Item = String> + '_ {
+    const TEXTS: usize = 20_000;
+    let mut rng = ChaCha8Rng::seed_from_u64(derive(seed, [word("tokenizer")]));
+    (0..TEXTS).map(move |_| composer.text(&mut rng))
+}
