@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release --example data_speed -- FOLDER TOKENIZER.json [eval|train] [SECONDS]` streams the `.tar` shards of
 //! the folder as training does, with two workers, and prints images/s and records/s; then the milliseconds that a picture
-//! takes in one thread. `data_speed.py` beside it does the same in Python, and makes shards of JPEGs; `data_speed.md` has
-//! what was measured. Records are pairs (`jpg` and `txt`) or documents (`json` whose `chunks` name the images).
+//! takes in one thread. `data_speed.py` beside it does the same in Python, and makes shards of JPEGs. Records are pairs
+//! (`jpg` and `txt`) or documents (`json` whose `chunks` name the images).
 
 use std::error::Error;
 use std::path::Path;

@@ -459,7 +459,7 @@ mod tests {
     #[test]
     fn an_exact_transform_reads_what_it_would_apply() {
         let mut files = vec![jpeg(&scene(97, 61), Subsampling::S420), png(&RgbaImage::from_pixel(9, 9, RED))];
-        files.push(png(&RgbaImage::from_fn(31, 17, |x, y| Rgba([9 * x as u8, 200, 3, 15 * y as u8]))));
+        files.push(png(&RgbaImage::from_fn(31, 17, |x, y| Rgba([8 * x as u8, 200, 3, 15 * y as u8]))));
         let mut grey = std::io::Cursor::new(Vec::new());
         let picture = image::GrayImage::from_fn(40, 20, |x, _| image::Luma([6 * x as u8]));
         picture.write_to(&mut grey, image::ImageFormat::Png).unwrap();
