@@ -1,7 +1,7 @@
 //! Training episodes.
 
 use rand::Rng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::SliceRandom;
 
 use super::classes::{Class, Classes};
 use super::{EpisodeSpec, Form, InventedWords, Naming, Purpose};
@@ -90,7 +90,7 @@ impl EpisodeComposer {
         let chosen = self.classes.choose(first, ways, alike, rng);
 
         let mut decks: Vec<Deck> =
-            chosen.iter().map(|class| Deck::new(&self.classes.all[*class], styles, rng)).collect();
+            chosen.iter().map(|class| Deck::new(&self.classes.all[*class], styles, shots, rng)).collect();
         let mut shown: Vec<Shown> = Vec::with_capacity(ways * shots + queries);
         for (class, deck) in decks.iter_mut().enumerate() {
             shown.extend((0..shots).map(|_| Shown { class, image: deck.example(), query: false }));
@@ -98,7 +98,7 @@ impl EpisodeComposer {
         shown.shuffle(rng);
         for _ in 0..queries {
             let class = rng.random_range(0..ways);
-            shown.push(Shown { class, image: decks[class].query(rng), query: true });
+            shown.push(Shown { class, image: decks[class].query(), query: true });
         }
         let words = match naming {
             Naming::Real => chosen.iter().map(|class| self.classes.all[*class].name.clone()).collect(),
@@ -184,24 +184,32 @@ impl EpisodeComposer {
     }
 }
 
-/// The pictures of a class, as an episode shows them. Examples go round in a circle: a picture comes again when all that
-/// may be shown have been.
+/// The pictures of a class, as an episode shows them. Both lists are circles: a picture comes again when all that may be
+/// shown have been.
 struct Deck {
     examples: Vec<usize>,
     queries: Vec<usize>,
     dealt: usize,
+    asked: usize,
 }
 
 impl Deck {
-    fn new(class: &Class, styles: Styles, rng: &mut impl Rng) -> Self {
+    fn new(class: &Class, styles: Styles, shots: usize, rng: &mut impl Rng) -> Self {
         let mut pictures: Vec<usize> = class.pictures.iter().map(|(_, image)| *image).collect();
         pictures.shuffle(rng);
         let (examples, queries) = match styles {
-            Styles::OtherInQueries => (pictures[1..].to_vec(), pictures[..1].to_vec()),
-            Styles::Mixed => (pictures.clone(), pictures),
+            Styles::OtherInQueries => {
+                let queries = pictures.split_off(shots.min(pictures.len() - 1));
+                (pictures, queries)
+            }
+            Styles::Mixed => {
+                let examples = pictures.clone();
+                pictures.shuffle(rng);
+                (examples, pictures)
+            }
             Styles::OnePicture => (pictures[..1].to_vec(), pictures[..1].to_vec()),
         };
-        Self { examples, queries, dealt: 0 }
+        Self { examples, queries, dealt: 0, asked: 0 }
     }
 
     fn example(&mut self) -> usize {
@@ -209,7 +217,8 @@ impl Deck {
         self.examples[(self.dealt - 1) % self.examples.len()]
     }
 
-    fn query(&self, rng: &mut impl Rng) -> usize {
-        *self.queries.choose(rng).expect("a class has two pictures")
+    fn query(&mut self) -> usize {
+        self.asked += 1;
+        self.queries[(self.asked - 1) % self.queries.len()]
     }
 }

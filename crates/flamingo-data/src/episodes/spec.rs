@@ -47,11 +47,11 @@ impl Default for EpisodeSpec {
             shots: (1, 5),
             queries: (1, 3),
             max_images: 12,
-            p_other_style: 0.5,
-            p_mixed_styles: 0.4,
+            p_other_style: 0.6,
+            p_mixed_styles: 0.3,
             p_real_names: 0.15,
             p_subgroup: 0.25,
-            syllables: (1, 3),
+            syllables: (1, 2),
             forms: FormShares::default(),
             first_weight: 0.1,
             first_name_weight: 1.0,
@@ -77,7 +77,7 @@ pub struct FormShares {
 impl Default for FormShares {
     /// Mostly short ones: more pictures for a sequence's tokens.
     fn default() -> Self {
-        Self { bare: 0.3, spaced: 0.3, sentence: 0.2, question: 0.2 }
+        Self { bare: 0.35, spaced: 0.35, sentence: 0.15, question: 0.15 }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A trial has N ways, K shots of each, and one query. A model is right if it finds the word of the query's class the
 //! likeliest of the N (chance: 1 in N). All pictures are of one split, usually the held-out concepts; the words are kept
-//! for evaluation, and have the same number of syllables.
+//! for evaluation, and have the same number of syllables, one or two.
 //!
 //! **Styles.** A class is shown in some of its styles and asked in one in which it was not shown. There is one picture for
 //! each style, so S styles give S - 1 different examples. With more shots the examples go round in a circle, each as often
@@ -142,7 +142,7 @@ impl TrialComposer {
         tokenizer: &(impl TextEncoder + ?Sized),
         rng: &mut impl Rng,
     ) -> Vec<String> {
-        let syllables = rng.random_range(1..=3);
+        let syllables = rng.random_range(1..=2);
         self.words.draw(ways, syllables, Purpose::Evaluation, tokenizer, rng)
     }
 

@@ -10,15 +10,16 @@ use crate::concepts::ConceptSet;
 use crate::encoder::TextEncoder;
 use crate::wording;
 
-/// All begin with a consonant, so that the article is "a".
+/// Of a word's first syllable: a consonant, so that the article is "a".
 const ONSETS: [&str; 26] = [
     "b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "bl", "br", "dr", "fl", "gl", "gr",
     "kl", "pl", "sk", "sn", "tr", "zw",
 ];
+/// Of the others. Words are short: every token more is one that pictures do not decide.
+const INNER_ONSETS: [&str; 14] = ["b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z"];
 const VOWELS: [&str; 7] = ["a", "e", "i", "o", "u", "oo", "ee"];
-/// Of a word's last syllable; the others are open or end in `n`, `r` or `l`.
+/// Of a word's last syllable; the others are open.
 const CODAS: [&str; 11] = ["b", "d", "g", "k", "m", "n", "p", "r", "t", "x", "z"];
-const INNER_CODAS: [&str; 6] = ["", "", "", "n", "r", "l"];
 
 /// Of so many words, one is kept for evaluation.
 const RESERVED: u64 = 5;
@@ -112,13 +113,12 @@ impl InventedWords {
 
 fn spell(syllables: usize, rng: &mut impl Rng) -> String {
     let mut pick = |from: &[&'static str]| *from.choose(rng).expect("no list is empty");
-    let mut word = String::new();
+    let mut word = String::from(pick(&ONSETS));
     for _ in 1..syllables {
-        word += pick(&ONSETS);
-        word += pick(&VOWELS);
-        word += pick(&INNER_CODAS);
+        word += pick(&VOWELS[..5]);
+        word += pick(&INNER_ONSETS);
     }
-    word + pick(&ONSETS) + pick(&VOWELS) + pick(&CODAS)
+    word + pick(&VOWELS) + pick(&CODAS)
 }
 
 #[cfg(test)]
