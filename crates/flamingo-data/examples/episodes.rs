@@ -35,8 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for number in 1..=10 {
         let episode = composer.episode(usize::MAX, &tokenizer, &mut rng);
         println!("{number}. {} {:?}, {:?}", episode.words.join(", "), episode.naming, episode.form);
-        let queries = episode.shown.iter().map(|shown| shown.query);
-        let mut queries = queries.into_iter();
+        let mut queries = episode.shown.iter().map(|shown| shown.query);
         for (chunk, weight) in episode.page.document.chunks.iter().zip(&episode.page.weights) {
             match chunk {
                 Chunk::Image(image) => {

@@ -253,13 +253,13 @@ fn an_episode_reads_as_it_should() {
     };
     assert_eq!(
         written(invented.clone(), 5),
-        "<BOS><image>{0.1}tifip<EOC><image>bruplooz<EOC><image>{1}tifip<EOC><image>bruplooz<EOC><image>tifip<EOC>"
+        "<BOS><image>{0.1}sedip<EOC><image>{1}sedip<EOC><image>{0.1}suteem<EOC><image>{1}suteem<EOC><image>sedip<EOC>"
     );
     let sentence = FormShares { sentence: 1.0, bare: 0.0, ..invented.forms.clone() };
     assert_eq!(
         written(EpisodeSpec { forms: sentence, ..invented }, 6),
-        "<BOS><image>This is a{0.1} zwadig.<EOC><image>{0}This is a{0.1} skildram.<EOC>\
-         <image>{0}This is a{1} skildram.<EOC><image>{0}This is a{1} zwadig.<EOC><image>{0}This is a{1} zwadig.<EOC>"
+        "<BOS><image>This is a{0.1} dubeb.<EOC><image>{0}This is a{0.1} kosad.<EOC>\
+         <image>{0}This is a{1} kosad.<EOC><image>{0}This is a{1} dubeb.<EOC><image>{0}This is a{1} dubeb.<EOC>"
     );
     assert_eq!(
         written(EpisodeSpec { p_real_names: 1.0, ..spec }, 7),
