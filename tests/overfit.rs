@@ -23,7 +23,7 @@ use crate::tiny::{EOC, IMAGE, config};
 
 const DOCUMENTS: usize = 8;
 const WORDS: u32 = 12;
-const STEPS: u64 = 300;
+const STEPS: u64 = 500;
 
 /// Frozen towers as training finds them: a language model that can say anything, here a random one whose rows all have
 /// the same length, so that none is hidden behind others, and enough of it for a sharp softmax.

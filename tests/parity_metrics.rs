@@ -74,9 +74,10 @@ fn tokens_are_those_of_stanfords_tokenizer() {
     let composed: Vec<String> = (0..CASES).map(|_| random.composed(&words, 12)).collect();
     let composed: Vec<Vec<&str>> = composed.iter().map(|text| vec![text.as_str()]).collect();
     for (key, groups) in [("out.lines", lines), ("out.words", alone), ("out.composed", composed)] {
-        let tokens = |text: &&str| ptb::tokenize(text).tokens().join(" ");
+        let mut all = ptb::tokenize_all(groups.iter().flatten().copied()).into_iter();
         let sums = groups.iter().map(|texts| {
-            let texts = texts.iter().map(tokens).collect::<Vec<_>>().join("\n");
+            let texts = all.by_ref().take(texts.len()).map(|it| it.tokens().join(" "));
+            let texts = texts.collect::<Vec<_>>().join("\n");
             println!("{key} {texts:?}");
             checksum(&texts)
         });
@@ -92,12 +93,14 @@ fn captions_score_as_by_pycocoevalcap() {
     let (mut captions, mut references) = (Vec::new(), Vec::new());
     for _ in 0..CASES {
         let own: Vec<&str> = (0..8).map(|_| random.pick(&words)).collect();
-        captions.push(ptb::tokenize(&random.composed(&own, 12)));
-        let them: Vec<Caption> =
-            (0..1 + random.below(5)).map(|_| ptb::tokenize(&random.composed(&own, 12))).collect();
+        captions.push(random.composed(&own, 12));
+        let them: Vec<String> = (0..1 + random.below(5)).map(|_| random.composed(&own, 12)).collect();
         references.push(them);
     }
-    let references = References::new(references);
+    let captions = ptb::tokenize_all(captions.iter().map(String::as_str));
+    let mut all = ptb::tokenize_all(references.iter().flatten().map(String::as_str)).into_iter();
+    let references = references.iter().map(|them| all.by_ref().take(them.len()).collect::<Vec<Caption>>());
+    let references = References::new(references.collect());
     let mut corpus = Vec::new();
     let mut check = |key: &str, measure: &dyn Measure| {
         compare(&fixture, key, measure.each().unwrap(), 1e-6);

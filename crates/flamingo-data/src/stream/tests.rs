@@ -193,6 +193,10 @@ fn a_source_that_forbids_flips_is_never_mirrored() {
     let mixed = mirrored(1.0, [false, true]);
     let mut seen = [0; 2];
     for ((never, always), mixed) in never.iter().zip(&always).zip(&mixed) {
+        // A text alone has zeros where others have pictures.
+        if never.1.iter().all(|value| *value == 0.0) {
+            continue;
+        }
         assert_ne!(never.1, always.1, "a picture that has no left and right shows nothing");
         assert_eq!(mixed, if mixed.0 == 0 { never } else { always });
         seen[mixed.0] += 1;

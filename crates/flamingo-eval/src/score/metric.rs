@@ -183,9 +183,10 @@ fn captions(
     make: impl FnOnce(&[Caption], &References) -> Made,
 ) -> Result<Scored, EvalError> {
     texts(request, |texts, references| {
-        let texts: Vec<Caption> = texts.iter().map(|text| ptb::tokenize(text)).collect();
-        let tokenize = |them: &Vec<Answer>| them.iter().map(|it| ptb::tokenize(&it.text)).collect();
-        make(&texts, &References::new(references.iter().map(tokenize).collect()))
+        let texts = ptb::tokenize_all(texts.iter().copied());
+        let mut all = ptb::tokenize_all(references.iter().flatten().map(|it| it.text.as_str())).into_iter();
+        let references = references.iter().map(|them| all.by_ref().take(them.len()).collect());
+        make(&texts, &References::new(references.collect()))
     })
 }
 

@@ -27,14 +27,14 @@ thread_local! {
 }
 
 /// The tokens of one line, in small letters.
-pub(super) fn tokens(line: &str) -> Vec<String> {
-    // Rules that look at what follows see the end of the line.
-    let line = format!("{line}\n");
+pub(super) fn tokens(line: &str, next: Option<char>) -> Vec<String> {
+    // Rules that look at what follows see the end of the line, and what the next one begins with.
+    let text: String = line.chars().chain(['\n']).chain(next).collect();
     let mut tokens = Vec::new();
     let mut start = 0;
     CACHE.with_borrow_mut(|cache| {
         while start < line.len() {
-            start += LEXER.next(&line[start..], cache, &mut tokens);
+            start += LEXER.next(&text[start..], cache, &mut tokens);
         }
     });
     tokens

@@ -22,9 +22,25 @@ const PUNCTUATION: [&str; 15] =
 
 /// The tokens of a caption.
 pub fn tokenize(caption: &str) -> Caption {
+    before(caption, None)
+}
+
+/// The tokens of each caption of a list. `pycocoevalcap` has its tokenizer read all of them as one text, in which a "no." at
+/// the end of a caption keeps its full stop if the next caption begins with a digit.
+pub fn tokenize_all<'a>(captions: impl IntoIterator<Item = &'a str>) -> Vec<Caption> {
+    let mut captions = captions.into_iter().peekable();
+    let mut tokenized = Vec::new();
+    while let Some(caption) = captions.next() {
+        tokenized.push(before(caption, captions.peek().and_then(|next| next.chars().next())));
+    }
+    tokenized
+}
+
+/// The tokens of a caption, before another one that begins with `next`.
+fn before(caption: &str, next: Option<char>) -> Caption {
     let line = caption.replace(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], " ");
     Caption::from_tokens(
-        lexer::tokens(&line).into_iter().filter(|token| !PUNCTUATION.contains(&token.as_str())),
+        lexer::tokens(&line, next).into_iter().filter(|token| !PUNCTUATION.contains(&token.as_str())),
     )
 }
 
@@ -62,6 +78,15 @@ mod tests {
             tokens("see www.a.org/x_y or me@b.com AT&T :-D"),
             "see|www.a.org/x_y|or|me@b.com|at&t|:-d"
         );
+    }
+
+    #[test]
+    fn the_next_caption_is_seen() {
+        let all = |captions: [&str; 3]| {
+            tokenize_all(captions).iter().map(|it| it.tokens().join("|")).collect::<Vec<_>>()
+        };
+        assert_eq!(all(["Fig.", "5 dogs", "no."]), ["fig.", "5|dogs", "no"]);
+        assert_eq!(all(["no.", "", "5"]), ["no", "", "5"]);
     }
 
     #[test]

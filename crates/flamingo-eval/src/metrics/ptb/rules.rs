@@ -106,10 +106,7 @@ pub(super) fn all() -> Vec<Rule> {
     add(Make::Before(1), format!(r"{apos}{d}{d}[ \t\n]"));
     add(Make::Token, format!(r"[lLdDjJ]{apos}"));
     add(Make::Before(1), format!(r"[yY]{apos}{letters}"));
-    add(
-        Make::Token,
-        format!(r"[A-HJ-XZdlo]{apos_or_tick}{ld}{ld}+(?:-{ld}+)*|n{apos_or_tick}{l}{l}+"),
-    );
+    add(Make::Token, format!(r"[A-HJ-XZdlo]{apos_or_tick}{ld}{ld}+(?:-{ld}+)*|n{apos_or_tick}{l}{l}+"));
     add(Make::Token, format!(r"{l}+[aeiouyAEIOUY]{apos_or_tick}[aeiouA-Z]{l}*"));
     // Words.
     add(Make::Token, format!("{ld}+"));
@@ -133,7 +130,7 @@ pub(super) fn all() -> Vec<Rule> {
     add(Make::Token, format!(r"(?:{})\.", cases(ANY_CASE)));
     add(Make::Token, format!(r"(?:{AS_WRITTEN})\.|[Pp]h\.[Dd]\.?|[Ee]d\.[Dd]\."));
     add(Make::Before(1), format!(r"(?i:{BEFORE_NUMBER})\.{d}"));
-    add(Make::Before(2), format!(r"(?i:{BEFORE_NUMBER})\. {d}"));
+    add(Make::Before(2), format!(r"(?i:{BEFORE_NUMBER})\.[ \n]{d}"));
     // Numbers.
     add(Make::Token, number);
     add(Make::Token, format!(r"{d}{{1,2}}[-/]{d}{{1,2}}[-/]{d}{{2,4}}|{d}{{4}}-{d}{{1,2}}-{d}{{1,2}}"));
