@@ -106,10 +106,7 @@ pub(super) fn all() -> Vec<Rule> {
     add(Make::Before(1), format!(r"{apos}{d}{d}[ \t\n]"));
     add(Make::Token, format!(r"[lLdDjJ]{apos}"));
     add(Make::Before(1), format!(r"[yY]{apos}{letters}"));
-    add(
-        Make::Token,
-        format!(r"[A-HJ-XZdlo]{apos_or_tick}{ld}{ld}+(?:-{ld}+)*|n{apos_or_tick}{l}{l}+"),
-    );
+    add(Make::Token, format!(r"[A-HJ-XZdlo]{apos_or_tick}{ld}{ld}+(?:-{ld}+)*|n{apos_or_tick}{l}{l}+"));
     add(Make::Token, format!(r"{l}+[aeiouyAEIOUY]{apos_or_tick}[aeiouA-Z]{l}*"));
     // Words.
     add(Make::Token, format!("{ld}+"));
