@@ -2,7 +2,7 @@
 //!
 //! What the COCO caption evaluation does before it counts anything: `pycocoevalcap` runs the tokenizer of Stanford
 //! CoreNLP 3.4.1 (`-preserveLines -lowerCase`) and leaves out a list of punctuation. This is another tokenizer that gives
-//! the same tokens, made by looking at what comes out of that program; `tests/parity/metrics.py` compares the two.
+//! the same tokens, its rules fitted to what comes out of that program; `tests/parity/metrics.py` compares the two.
 //!
 //! Where they are known to differ: letters that came to Unicode after that program was made are letters here, while it
 //! drops them; and a line break inside of a caption is a space here, while there a carriage return, a form feed or one of
