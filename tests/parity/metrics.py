@@ -47,10 +47,11 @@ def vocabulary() -> list[str]:
     return list(dict.fromkeys(word for line in lines() for word in line.split(" ") if word))
 
 
-def composed(random: Random, words: list[str], most: int) -> str:
+def composed(random: Random, words: list[str], most: int, glue: int = 8) -> str:
+    """Words at random; one text in `glue` has no spaces between them, none if it is 0."""
     count = random.below(most + 1)
     parts = [words[random.below(len(words))] for _ in range(count)]
-    return ("" if random.below(8) == 0 else " ").join(parts)
+    return ("" if glue and random.below(glue) == 0 else " ").join(parts)
 
 
 def pool(random: Random, words: list[str], size: int) -> list[str]:
@@ -78,8 +79,8 @@ def captioning(words: list[str]) -> dict[str, list]:
     predictions, references = {}, {}
     for case in range(CASES):
         own = pool(random, words, 8)
-        predictions[case] = [composed(random, own, 12)]
-        references[case] = [composed(random, own, 12) for _ in range(1 + random.below(5))]
+        predictions[case] = [composed(random, own, 12, 0)]
+        references[case] = [composed(random, own, 12, 0) for _ in range(1 + random.below(5))]
     predictions, references = tokenize(predictions), tokenize(references)
     cider, each_cider = Cider().compute_score(references, predictions)
     bleu, each_bleu = Bleu(4).compute_score(references, predictions, verbose=0)
@@ -158,7 +159,7 @@ def main() -> None:
     texts = {
         "lines": [[line] for line in lines()],
         "words": [[word for word in line.split(" ") if word] for line in lines()],
-        "composed": [[composed(random, words, 12)] for _ in range(CASES)],
+        "composed": [[composed(random, words, 12, 0)] for _ in range(CASES)],
     }
     sums = {}
     for name, groups in texts.items():
