@@ -11,6 +11,9 @@ use super::Measure;
 use super::average_precision::{Ranked, average_precision};
 use crate::EvalError;
 
+/// An action's class, and the clips that show it, a part of it, and nothing of it.
+type Lists = (usize, [Vec<usize>; 3]);
+
 /// A row of `rareact.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clip {
@@ -53,7 +56,7 @@ impl MeanWeightedAp {
                 return Err(EvalError::Example { example: example.to_string(), what });
             }
         }
-        let mut lists: BTreeMap<(&str, &str), (usize, [Vec<usize>; 3])> = BTreeMap::new();
+        let mut lists: BTreeMap<(&str, &str), Lists> = BTreeMap::new();
         for clip in clips {
             let action = (clip.verb.as_str(), clip.noun.as_str());
             lists.entry(action).or_insert_with(|| (clip.class, Default::default())).0 = clip.class;

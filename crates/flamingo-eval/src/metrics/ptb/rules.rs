@@ -101,7 +101,7 @@ pub(super) fn all() -> Vec<Rule> {
             "(?i:{apos}n{apos}|dunkin{apos}|somethin{apos}|ol{apos}|{apos}em|{apos}tills?|{apos}til|{apos}cause|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l|o{apos}o)|{apos}[2-9]0s"
         ),
     );
-    add(Make::Before(1), format!(r"'[nN][ \t\n]"));
+    add(Make::Before(1), r"'[nN][ \t\n]".to_owned());
     add(Make::Token, "[’\u{92}][nN]".to_owned());
     add(Make::Before(1), format!(r"{apos}{d}{d}[ \t\n]"));
     add(Make::Token, format!(r"[lLdDjJ]{apos}"));
@@ -146,7 +146,7 @@ pub(super) fn all() -> Vec<Rule> {
     }
     add(Make::As("$"), "[\u{80}\u{a4}\u{20a0}\u{20ac}]".to_owned());
     // Faces.
-    add(Make::Before(1), format!(r"[<>]?[:;=][-o*']?[()DPdpO\\{{@|\[\]][^A-Za-z0-9]"));
+    add(Make::Before(1), r"[<>]?[:;=][-o*']?[()DPdpO\\{@|\[\]][^A-Za-z0-9]".to_owned());
     add(Make::Token, format!(r"[\^x=~<>]\.[\^x=~<>]|{face}_{face}|\({face}[_.]?{face}\)"));
     // Brackets.
     for (bracket, name) in [
