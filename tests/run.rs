@@ -101,6 +101,11 @@ fn the_report_has_what_it_promises(folder: &Path) {
             assert!(report[split][key].is_f64(), "{split} {key}");
         }
     }
+    // Six pictures are one page.
+    assert_eq!(report["heldout_pages"]["n"], 4);
+    for key in ["nll_right", "nll_rotated", "prefers_own"] {
+        assert!(report["heldout_pages"][key].is_f64(), "{key}");
+    }
     let html = std::fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(html.contains("data:image/png;base64,") && html.contains("layer 00"));
     assert!(!html.contains("src=\"http"));

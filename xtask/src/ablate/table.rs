@@ -85,7 +85,8 @@ pub fn placed(page: Option<&str>, part: &str) -> String {
 
 fn runs(records: &[&Record], updates: u64) -> String {
     let seeds: BTreeSet<u64> = records.iter().map(|record| record.seed).collect();
-    format!("{} runs of {updates} updates over {} seeds", records.len(), seeds.len())
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    format!("{} of {updates} updates over {}", plural(records.len(), "run"), plural(seeds.len(), "seed"))
 }
 
 /// What the runs had in common, or each way in which they differed.
