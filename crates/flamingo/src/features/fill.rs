@@ -248,7 +248,8 @@ impl Work<'_> {
     /// The features of all frames in order, `[N, P, E]`.
     fn encode(&mut self, media: &[Decoded]) -> Vec<f16> {
         let size = self.cache.preprocess.size;
-        let Some(device) = self.encoder.devices().first().cloned() else { return Vec::new() };
+        let device = self.encoder.devices().first().filter(|_| !media.is_empty()).cloned();
+        let Some(device) = device else { return Vec::new() };
         let start = Instant::now();
         let frames: Vec<&[f32]> =
             media.iter().flat_map(|medium| medium.pixels.chunks_exact(3 * size * size)).collect();
