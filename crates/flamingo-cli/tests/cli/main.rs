@@ -6,6 +6,7 @@ mod data_interleave;
 mod data_stream;
 mod doctor;
 mod eval_score;
+mod eval_suite;
 mod runs;
 mod tiny;
 
