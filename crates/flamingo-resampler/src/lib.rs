@@ -17,6 +17,7 @@
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
+use flamingo_core::precision::like;
 use flamingo_nn::{Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +132,7 @@ impl PerceiverResampler {
         let [batch, media, frames, positions, width] = features.dims();
         let [n_latents, d_model] = self.latents.dims();
         assert_shape!(features, [batch, media, frames, positions, d_model]);
+        let features = like(features, &self.latents.val());
         let features = match &self.frame_embeddings {
             Some(embeddings) => {
                 let embeddings = interpolate_frames(embeddings.val(), frames);
@@ -180,7 +182,8 @@ fn interpolate_frames(embeddings: Tensor<2>, frames: usize) -> Tensor<2> {
         return embeddings.slice(0..frames);
     }
     let device = embeddings.device();
-    Tensor::<2>::from_data(interpolation_weights(trained, frames), &device).matmul(embeddings)
+    let weights = Tensor::<2>::from_data(interpolation_weights(trained, frames), &device);
+    like(weights, &embeddings).matmul(embeddings)
 }
 
 /// `[frames, trained]`: row f holds the weights of the two trained frames around frame f.

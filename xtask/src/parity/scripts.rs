@@ -46,7 +46,7 @@ pub const SMOLLM2: Weights =
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 21] = [
+pub const SCRIPTS: [Script; 22] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
@@ -61,6 +61,7 @@ pub const SCRIPTS: [Script; 21] = [
     script("weights", &MAIN),
     script("language_models", &MAIN),
     script("llama_3", &LATER),
+    script("lora", &LATER),
     script("decoding", &MAIN),
     script("decoding", &LATER),
     script("generation", &MAIN),

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use burn::tensor::Device;
+use flamingo_core::Precision;
 use flamingo_data::{Augment, PageSpec, SequenceSpec};
-use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig};
+use flamingo_lm::LoraConfig;
+use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig, TrainError};
 use flamingo_vision::{ContrastiveConfig, TextTowerConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::config::FlamingoConfig;
+use crate::error::FlamingoError;
 use crate::loss::LossSpec;
 
 /// A run of all three stages.
@@ -82,6 +86,9 @@ pub struct FlamingoStage {
     /// What becomes of the losses of tokens.
     #[serde(default)]
     pub loss: LossSpec,
+    /// Adapters on the language model, which is otherwise frozen; none if absent. They are merged into the finished model.
+    #[serde(default)]
+    pub lora: Option<LoraConfig>,
     /// How pictures are varied.
     pub augment: Augment,
     /// The updates; its sources are `pages` and `pairs`.
@@ -169,6 +176,7 @@ impl RunConfig {
                 pairs_batch: 64,
                 sequence: sequence(),
                 loss: LossSpec::default(),
+                lora: None,
                 augment: Augment::light(),
                 train: TrainConfig {
                     steps: 1900,
@@ -190,6 +198,38 @@ impl RunConfig {
             },
             evaluation: EvaluationConfig { samples: 200, max_tokens: 16, shown: 60 },
         }
+    }
+}
+
+impl RunConfig {
+    /// Refuses what would fail only hours later, on `device`.
+    ///
+    /// # Errors
+    ///
+    /// If the model's parts do not fit each other, the device cannot compute in a stage's precision, adapters have targets that are not there, or gradient checkpointing is
+    /// asked for in f16.
+    pub fn validate(&self, device: &Device) -> Result<(), FlamingoError> {
+        self.model.validate()?;
+        if let Some(lora) = &self.flamingo.lora {
+            // Nothing is allocated before it is used.
+            lora.check(&self.model.lm.init(device))?;
+        }
+        for stage in [&self.contrastive.train, &self.language.train, &self.flamingo.train] {
+            stage.precision.check(device)?;
+        }
+        let stages = [
+            ("language", &self.language.train, self.language.loss),
+            ("flamingo", &self.flamingo.train, self.flamingo.loss),
+        ];
+        for (stage, train, loss) in stages {
+            if loss.gradient_checkpointing && train.precision == Precision::F16 {
+                let message = "gradient checkpointing cannot scale the loss, as f16 needs: write \"bf16\" or \"f32\", or \
+                               gradient_checkpointing = false";
+                let key = format!("{stage}.train.precision");
+                return Err(TrainError::Config { key, message: message.to_owned() }.into());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -224,8 +264,31 @@ fn stage(sources: &[(&str, f64)]) -> TrainConfig {
             .collect(),
         mixing: Mixing::default(),
         microbatches: 1,
+        precision: Precision::default(),
         log_every: 20,
         checkpoint_every: 200,
         keep_last: 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flamingo_core::overlay;
+
+    use super::*;
+
+    #[test]
+    fn what_would_fail_later_is_refused_at_once() {
+        let device = Device::flex();
+        let config = |text: &str| overlay(&RunConfig::nano(), text, "run.toml").unwrap();
+        config("[flamingo.lora]\nrank = 4").validate(&device).unwrap();
+        config("flamingo.train.precision = \"bf16\"\nflamingo.loss.gradient_checkpointing = true")
+            .validate(&device)
+            .unwrap();
+        let error = config("flamingo.lora.targets = [\"quary\"]").validate(&device).unwrap_err().to_string();
+        assert!(error.contains("did you mean \"query\"?"), "{error}");
+        let error = config("flamingo.train.precision = \"f16\"\nflamingo.loss.gradient_checkpointing = true");
+        let error = error.validate(&device).unwrap_err().to_string();
+        assert!(error.contains("`flamingo.train.precision`") && error.contains("bf16"), "{error}");
     }
 }

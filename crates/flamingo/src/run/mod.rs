@@ -30,7 +30,7 @@ use flamingo_core::seed::{derive, word};
 use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, Split, TextTokenizer, list_shards};
 use flamingo_lm::Decoder;
 use flamingo_train::{
-    BoxStream, Existing, Indexed, JsonlSink, MetricSink, Objective, Progress, RunDir, TensorBoardSink,
+    Alone, BoxStream, Existing, Indexed, JsonlSink, MetricSink, Objective, Progress, RunDir, TensorBoardSink,
     TrainConfig, Trainer, load_module, save_module,
 };
 use flamingo_vision::ContrastiveModel;
@@ -96,7 +96,7 @@ impl Run {
     /// Checks everything that can be checked before anything is written.
     fn open(request: &RunRequest, device: &Device) -> Result<Self, FlamingoError> {
         let config = request.config.clone();
-        config.model.validate()?;
+        config.validate(device)?;
         let shards =
             config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
         let set = Arc::new(ConceptSet::load(&shards)?);
@@ -208,7 +208,10 @@ impl Run {
         let stage = &self.config.flamingo;
         let mut fresh = self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
         fresh.vision = contrastive.vision.clone();
-        fresh.lm = lm;
+        fresh.lm = match &stage.lora {
+            Some(lora) => lora.attach(lm)?,
+            None => lm,
+        };
         let sampling = |batch, source| Sampling {
             set: self.set.clone(),
             tokenizer: self.tokenizer.clone(),
@@ -237,7 +240,8 @@ impl Run {
     ) -> Result<Option<O::Model>, FlamingoError> {
         let weights = self.dir.join(weights_file(stage));
         if self.finished_file(stage).is_file() {
-            return Ok(Some(load_module(fresh.valid(), &weights)?));
+            // Adapters were merged when the stage was finished.
+            return Ok(Some(load_module(fresh.valid().materialize(), &weights)?));
         }
         let trainer = Trainer {
             stage: stage.name().to_owned(),
@@ -245,6 +249,7 @@ impl Run {
             checkpoints: self.dir.checkpoints(stage.name()),
             progress: Progress::Auto,
             threads: concurrency(&self.device),
+            sync: Arc::new(Alone),
         };
         let mut sinks: Vec<Box<dyn MetricSink>> = vec![
             Box::new(JsonlSink::new(self.metrics_file())),
@@ -255,7 +260,7 @@ impl Run {
         if !outcome.finished {
             return Ok(None);
         }
-        let model = outcome.model.valid();
+        let model = outcome.model.valid().materialize();
         save_module(&model, &weights)?;
         write_json(&self.finished_file(stage), &StageTime { seconds: outcome.seconds })?;
         Ok(Some(model))
