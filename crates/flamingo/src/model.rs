@@ -58,13 +58,12 @@ impl FlamingoConfig {
 }
 
 impl Flamingo {
-    /// Ready to train: on the graph device, with vision and language model frozen, but for the new tokens' rows.
+    /// Ready to train: on the graph device, with vision and language model frozen, but for the new tokens' rows and for
+    /// adapters ([`flamingo_lm::LoraConfig`]).
     pub fn frozen_for_training(self) -> Self {
         let model = self.train();
-        let mut lm = model.lm.no_grad();
-        lm.new_embedding = lm.new_embedding.map(|table| table.set_require_grad(true));
         let resampler = model.resampler.map_input(FeatureInput::frozen_statistics);
-        Self { vision: model.vision.valid().no_grad(), resampler, lm, ..model }
+        Self { vision: model.vision.valid().no_grad(), resampler, lm: model.lm.frozen(), ..model }
     }
 
     /// Next-token scores `[B, L, V]` of a batch.

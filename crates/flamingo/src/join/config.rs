@@ -1,6 +1,6 @@
 //! What a run that joins two published models is told, and the presets behind `configs/smol.toml`.
 
-use flamingo_core::PreprocessSpec;
+use flamingo_core::{Precision, PreprocessSpec};
 use flamingo_data::stream::MixedSource;
 use flamingo_data::{EpisodeSpec, PageSpec, SequenceSpec};
 use flamingo_nn::{Act, NormConfig};
@@ -195,6 +195,7 @@ impl JoinConfig {
                 sources: Vec::new(),
                 mixing: Mixing::default(),
                 microbatches: 1,
+                precision: Precision::default(),
                 log_every: 20,
                 checkpoint_every: 200,
                 keep_last: 2,

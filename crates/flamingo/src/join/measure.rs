@@ -13,7 +13,7 @@ use flamingo_data::sample::{Content, Medium as Recorded};
 use flamingo_data::stream::MixedSource;
 use flamingo_data::{Split, Store, TextEncoder};
 use flamingo_train::{
-    BoxStream, JsonlSink, MetricSink, Progress, RunDir, TensorBoardSink, TrainConfig, Trainer,
+    Alone, BoxStream, JsonlSink, MetricSink, Progress, RunDir, TensorBoardSink, TrainConfig, Trainer,
 };
 use image::{RgbaImage, imageops};
 
@@ -57,6 +57,7 @@ impl Run<'_> {
             checkpoints: self.dir.checkpoints(STAGE),
             progress: self.progress,
             threads: concurrency(self.device),
+            sync: Arc::new(Alone),
         };
         let objective = FlamingoObjective { device: self.device.clone().autodiff(), loss: self.config.loss };
         let mut sinks: Vec<Box<dyn MetricSink>> = vec![

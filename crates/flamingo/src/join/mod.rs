@@ -44,6 +44,7 @@ use crate::features::{self, ChannelStats, FeatureCache, FillOptions};
 use crate::model::Flamingo;
 use crate::pretrained::folder::{read_json, write_json};
 use crate::pretrained::joined::{Joined, JoinedFolder};
+use crate::run::check_precision;
 use crate::towers::{OpenLanguage, OpenVision};
 use measure::Run;
 use streams::Mixture;
@@ -141,6 +142,8 @@ struct Parts {
 
 impl Parts {
     fn open(config: &JoinConfig, device: &Device) -> Result<Self, FlamingoError> {
+        let checkpointing = config.loss.gradient_checkpointing;
+        check_precision(config.train.precision, checkpointing, "train.precision", device)?;
         let set = Arc::new(ConceptSet::load(&streams::concept_shards(&config.concepts)?)?);
         let lm = config.towers.lm.open(device)?;
         let vision = config.towers.vision.open(device)?;

@@ -11,7 +11,7 @@ use flamingo_core::device::concurrency;
 use flamingo_core::seed::{derive, word};
 use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, TextTokenizer, list_shards};
 use flamingo_lm::Decoder;
-use flamingo_train::{BoxStream, Evaluators, Indexed, Objective, Progress, TrainConfig, Trainer};
+use flamingo_train::{Alone, BoxStream, Evaluators, Indexed, Objective, Progress, TrainConfig, Trainer};
 use flamingo_vision::{ContrastiveModel, VisionEncoder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -32,10 +32,9 @@ pub(super) struct Material {
 }
 
 impl Material {
-    /// Also checks that the model's parts fit.
-    pub(super) fn load(config: &RunConfig) -> Result<Self, FlamingoError> {
-        config.model.validate()?;
-        config.flamingo.validate_sources()?;
+    /// Also checks the configuration.
+    pub(super) fn load(config: &RunConfig, device: &Device) -> Result<Self, FlamingoError> {
+        config.validate(device)?;
         let shards =
             config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
         let set = Arc::new(ConceptSet::load(&shards)?);
@@ -125,6 +124,9 @@ impl Setup {
             model.vision = vision;
             model.lm = lm;
         }
+        if let Some(lora) = &stage.lora {
+            model.lm = lora.attach(model.lm)?;
+        }
         let sampling = |batch, source| Sampling {
             set: self.set.clone(),
             tokenizer: self.tokenizer.clone(),
@@ -167,6 +169,7 @@ impl Setup {
             checkpoints: PathBuf::new(),
             progress: Progress::Hidden,
             threads: concurrency(&self.device),
+            sync: Arc::new(Alone),
         }
     }
 
