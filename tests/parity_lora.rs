@@ -8,6 +8,8 @@ use flamingo_testkit::Fixture;
 use crate::parity_language_models::published;
 
 const TOLERANCE: f32 = 5e-6;
+/// Gradients here reach 41 and are sums of 266 terms of both signs: the bound is 1.3e-5 of the largest.
+const SUMS: f32 = 100.0;
 /// Rank and alpha of `tests/parity/lora.py`.
 const RANK: usize = 2;
 const ALPHA: f64 = 12.0;
@@ -81,7 +83,7 @@ fn adapters_compute_and_learn_as_pefts_do() {
                 for (factor, param) in [("a", &adapter.a), ("b", &adapter.b)] {
                     let name = theirs(&format!("blocks.{layer}.{ours}.weight.lora.{factor}")).unwrap();
                     let gradient = param.val().grad(&gradients).unwrap();
-                    fixture.assert_close(&format!("grad.{name}"), gradient.transpose(), 10.0 * TOLERANCE);
+                    fixture.assert_close(&format!("grad.{name}"), gradient.transpose(), SUMS * TOLERANCE);
                 }
             }
         }

