@@ -70,6 +70,40 @@ pub enum EvalError {
         /// The nearest, as the end of a sentence.
         hint: String,
     },
+    /// No task of that name.
+    #[error("unknown task {name:?}: there are {known}{hint}")]
+    UnknownTask {
+        /// What was asked for.
+        name: String,
+        /// The tasks that there are.
+        known: String,
+        /// The nearest, as the end of a sentence.
+        hint: String,
+    },
+    /// A task was not given a file that it reads.
+    #[error("{task} needs its file {name:?}: {about} ({official})")]
+    MissingFile {
+        /// The task.
+        task: &'static str,
+        /// The file's name among the task's.
+        name: &'static str,
+        /// The official file name.
+        official: &'static str,
+        /// What it is.
+        about: &'static str,
+    },
+    /// A task was given a file that it does not know.
+    #[error("{task} reads no file {name:?}: it reads {known}{hint}")]
+    UnknownFile {
+        /// The task.
+        task: &'static str,
+        /// What was given.
+        name: String,
+        /// The files that it reads.
+        known: String,
+        /// The nearest, as the end of a sentence.
+        hint: String,
+    },
     /// A metric needs something beside references and predictions.
     #[error("{metric} needs {needs}: {hint}")]
     Needs {
@@ -80,4 +114,18 @@ pub enum EvalError {
         /// Where to get it.
         hint: &'static str,
     },
+}
+
+impl EvalError {
+    /// An example by its id instead of its place.
+    pub(crate) fn named<'a>(self, ids: impl IntoIterator<Item = &'a str>) -> Self {
+        match self {
+            Self::Example { example, what } => {
+                let id = example.parse().ok().and_then(|place: usize| ids.into_iter().nth(place));
+                let example = id.map(|id| format!("{id:?}")).unwrap_or(example);
+                Self::Example { example, what }
+            }
+            error => error,
+        }
+    }
 }

@@ -109,6 +109,11 @@ pub struct GatedXattnConfig {
     /// What the tanh gates multiply, or whether there are none.
     #[serde(default)]
     pub gate: Gate,
+    /// The attention gates before their tanh, at first. 0 in the paper and in OpenFlamingo; IDEFICS has it as
+    /// `alpha_initializer`. Anything else shows pictures to the language model from the first update on, and changes what
+    /// it says of text behind an image until it has learned.
+    #[serde(default)]
+    pub attention_gate_init: f64,
 }
 
 impl GatedXattnConfig {
@@ -128,6 +133,7 @@ impl GatedXattnConfig {
             head_norm: None,
             gated: false,
             gate: Gate::Scalar,
+            attention_gate_init: 0.0,
         }
     }
 
@@ -139,7 +145,7 @@ impl GatedXattnConfig {
     /// Creates one block on `device`.
     pub fn init(&self, device: &Device) -> GatedXattnBlock {
         let gate_width = self.gate.width(self.d_model);
-        let gate = || gate_width.map(|width| Initializer::Zeros.init([width], device));
+        let gate = |value| gate_width.map(|width| Initializer::Constant { value }.init([width], device));
         let attention = AttentionConfig {
             d_query: self.d_model,
             d_context: self.d_media,
@@ -150,13 +156,13 @@ impl GatedXattnConfig {
         let feed_forward =
             FeedForwardConfig { d_model: self.d_model, d_hidden: self.d_ff, act: self.act, bias: false };
         GatedXattnBlock {
-            attention_gate: gate(),
+            attention_gate: gate(self.attention_gate_init),
             attention_norm: self.norm.init(self.d_model, device),
             attention: match &self.head_norm {
                 Some(norm) => attention.init_normed(norm, device),
                 None => attention.init(device),
             },
-            feed_forward_gate: gate(),
+            feed_forward_gate: gate(0.0),
             feed_forward_norm: self.norm.init(self.d_model, device),
             feed_forward: match self.gated {
                 true => feed_forward.init_gated(device),

@@ -163,7 +163,7 @@ pub(super) fn measure(request: &Request) -> Result<Scored, EvalError> {
             let joined = join(clips, Json::read(&request.predictions)?.lists()?, request.subset)?;
             let left_out = joined.left_out;
             let found = MeanWeightedAp::new(&joined.references, &joined.predictions)
-                .map_err(|error| named(error, &joined.ids))?;
+                .map_err(|error| error.named(joined.ids.iter().map(String::as_str)))?;
             let ids = found.actions().iter().map(|(verb, noun)| format!("{verb} {noun}")).collect();
             Ok(Scored { ids, measure: Box::new(found), left_out })
         }
@@ -183,26 +183,15 @@ fn captions(
     make: impl FnOnce(&[Caption], &References) -> Made,
 ) -> Result<Scored, EvalError> {
     texts(request, |texts, references| {
-        let texts = ptb::tokenize_all(texts.iter().copied());
-        let mut all = ptb::tokenize_all(references.iter().flatten().map(|it| it.text.as_str())).into_iter();
-        let references = references.iter().map(|them| all.by_ref().take(them.len()).collect());
-        make(&texts, &References::new(references.collect()))
+        let references: Vec<Vec<&str>> =
+            references.iter().map(|them| them.iter().map(|it| it.text.as_str()).collect()).collect();
+        make(&ptb::tokenize_all(texts.iter().copied()), &ptb::references(&references))
     })
 }
 
 fn scored<R, P>(joined: Joined<R, P>, make: impl FnOnce(&[R], &[P]) -> Made) -> Result<Scored, EvalError> {
     let Joined { ids, references, predictions, left_out } = joined;
-    let measure = make(&references, &predictions).map_err(|error| named(error, &ids))?;
+    let measure =
+        make(&references, &predictions).map_err(|error| error.named(ids.iter().map(String::as_str)))?;
     Ok(Scored { ids, measure, left_out })
-}
-
-/// An example by its id instead of its place.
-fn named(error: EvalError, ids: &[String]) -> EvalError {
-    match error {
-        EvalError::Example { example, what } => {
-            let id = example.parse().ok().and_then(|place: usize| ids.get(place));
-            EvalError::Example { example: id.map_or(example.clone(), |id| format!("{id:?}")), what }
-        }
-        error => error,
-    }
 }

@@ -168,44 +168,5 @@ impl<'a> Json<'a> {
 
 /// The clips of `rareact.csv`, by their ids.
 pub(super) fn clips(path: &Path) -> Result<BTreeMap<String, Clip>, EvalError> {
-    let odd = |place: String, what: String| EvalError::Format { path: path.to_owned(), place, what };
-    let mut reader = csv::Reader::from_path(path).map_err(|error| match error.into_kind() {
-        csv::ErrorKind::Io(source) => EvalError::File { action: "read", path: path.to_owned(), source },
-        kind => odd("its first line".to_owned(), format!("{kind:?}")),
-    })?;
-    let header =
-        reader.headers().map_err(|error| odd("its first line".to_owned(), error.to_string()))?.clone();
-    let column = |name: &str| {
-        header.iter().position(|it| it.trim() == name).ok_or_else(|| {
-            odd("its first line".to_owned(), format!("there is no column {name}; rareact.csv was expected"))
-        })
-    };
-    let columns = ["id", "video_id", "class_id", "verb", "noun", "annotation"].map(column);
-    let [id, video, class, verb, noun, annotation] = columns;
-    let (id, video, class, verb, noun, annotation) = (id?, video?, class?, verb?, noun?, annotation?);
-    let mut clips = BTreeMap::new();
-    for (row, record) in reader.records().enumerate() {
-        let place = format!("line {}", row + 2);
-        let record = record.map_err(|error| odd(place.clone(), error.to_string()))?;
-        let number = |column: usize| {
-            record[column].trim().parse::<usize>().map_err(|_| {
-                odd(
-                    place.clone(),
-                    format!("{:?}: a whole number was expected as {}", &record[column], &header[column]),
-                )
-            })
-        };
-        let clip = Clip {
-            video: record[video].to_owned(),
-            class: number(class)?,
-            verb: record[verb].to_owned(),
-            noun: record[noun].to_owned(),
-            annotation: u8::try_from(number(annotation)?)
-                .map_err(|_| odd(place.clone(), "an annotation of 0 to 4 was expected".to_owned()))?,
-        };
-        if clips.insert(record[id].to_owned(), clip).is_some() {
-            return Err(odd(place, format!("clip {:?} is there already", &record[id])));
-        }
-    }
-    Ok(clips)
+    Ok(crate::task::rareact::clips(path)?.into_iter().collect())
 }

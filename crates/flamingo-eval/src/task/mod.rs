@@ -3,14 +3,30 @@
 //! A [`Task`] knows its official files, its prompts and its metric, and nothing of models: `protocol` chooses the examples
 //! of a prompt, asks the model and comes back with one [`Output`] for each query.
 
+mod captions;
+mod coco;
+mod flickr30k;
+mod hateful_memes;
+mod karpathy;
+mod language;
+mod outputs;
+pub(crate) mod rareact;
+mod read;
+pub mod registry;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use flamingo::prompt::{Medium, Template};
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
 use crate::metrics::Measure;
+use crate::metrics::rareact::Clip;
+use crate::metrics::vqa::Answer;
+
+pub use language::Language;
 
 /// Whose wording a prompt has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,8 +58,19 @@ pub struct Item {
 /// What is right.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
-    /// Any of these texts: reference captions, or the answers of all annotators, repeated as they gave them.
+    /// Any of these texts: reference captions, or accepted answers.
     Texts(Vec<String>),
+    /// The answers of all annotators, repeated as they gave them.
+    Answers(Vec<Answer>),
+    /// Texts near in meaning to one of these, or with `exact` the same, once their words are in base form (NextQA).
+    Meaning {
+        /// The accepted answers.
+        texts: Vec<String>,
+        /// Whether nearness does not count: numbers, and yes or no.
+        exact: bool,
+    },
+    /// An action and whether the clip shows it (RareAct).
+    Clip(Clip),
     /// The choice at this place.
     Choice(usize),
     /// How well each choice suits (VisDial).
@@ -52,15 +79,29 @@ pub enum Target {
     Hidden,
 }
 
+impl Target {
+    /// The texts of those kinds that have any.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Texts(texts) | Self::Meaning { texts, .. } => texts.iter().map(String::as_str).collect(),
+            Self::Answers(answers) => answers.iter().map(|it| it.text.as_str()).collect(),
+            Self::Choice(_) | Self::Relevance(_) | Self::Clip(_) | Self::Hidden => Vec::new(),
+        }
+    }
+}
+
 /// All that a task reads.
 #[derive(Debug, Clone, Default)]
 pub struct Items {
-    /// From which examples of prompts are drawn: the training split.
+    /// From which examples of prompts are drawn: the training split. What is right of them is kept only where it is
+    /// little: the text that is shown, or the choice.
     pub support: Vec<Item>,
     /// What is asked.
     pub queries: Vec<Item>,
     /// The answers among which a close-ended task chooses, where they are the same for all items.
     pub choices: Vec<String>,
+    /// What [`Task::measure_in`] needs to know of English, with tasks that compare words by base form or meaning.
+    pub language: Option<Arc<Language>>,
 }
 
 /// Where a task's files are, by the names of [`Task::files`].
@@ -79,6 +120,16 @@ pub struct FileSpec {
     pub optional: bool,
 }
 
+impl FileSpec {
+    const fn required(name: &'static str, official: &'static str, about: &'static str) -> Self {
+        Self { name, official, about, optional: false }
+    }
+
+    const fn optional(name: &'static str, official: &'static str, about: &'static str) -> Self {
+        Self { name, official, about, optional: true }
+    }
+}
+
 /// How an item is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wording {
@@ -86,6 +137,13 @@ pub struct Wording {
     pub template: Template,
     /// The template as it is written in a result.
     pub text: String,
+}
+
+impl Wording {
+    /// A wording that this library has written itself.
+    fn of(text: &str) -> Self {
+        Self { template: Template::parse(text).expect("a template of this library"), text: text.to_owned() }
+    }
 }
 
 /// How an answer is found.
@@ -151,4 +209,71 @@ pub trait Task: Sync {
     ///
     /// If the metric is not defined for them.
     fn measure(&self, asked: &[(&Item, &Output)]) -> Result<Box<dyn Measure>, EvalError>;
+    /// The same with what the task has read, which some metrics need: those that compare words by their base form or
+    /// their meaning ([`Items::language`]). It is what to call wherever the items are at hand.
+    ///
+    /// # Errors
+    ///
+    /// As [`Task::measure`].
+    fn measure_in(&self, _items: &Items, asked: &[(&Item, &Output)]) -> Result<Box<dyn Measure>, EvalError> {
+        self.measure(asked)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use flamingo::prompt::Source;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A folder with a task's files.
+    pub struct Folder {
+        folder: TempDir,
+        files: Files,
+    }
+
+    impl Folder {
+        /// Name, official name and contents of each.
+        pub fn with(files: &[(&str, &str, &str)]) -> Self {
+            let folder = Self { folder: tempfile::tempdir().unwrap(), files: Files::new() };
+            files.iter().fold(folder, |folder, (name, official, text)| folder.file(name, official, text))
+        }
+
+        /// One more, or another one.
+        pub fn file(mut self, name: &str, official: &str, text: &str) -> Self {
+            let path = self.folder.path().join(official);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            self.files.insert(name.to_owned(), path);
+            self
+        }
+
+        /// A folder, which need not be there.
+        pub fn folder(mut self, name: &str, official: &str) -> Self {
+            self.files.insert(name.to_owned(), self.folder.path().join(official));
+            self
+        }
+
+        /// By their names.
+        pub fn files(&self) -> &Files {
+            &self.files
+        }
+    }
+
+    /// The first queries, each with what a model said.
+    pub fn asked<'a>(items: &'a Items, outputs: &'a [Output]) -> Vec<(&'a Item, &'a Output)> {
+        items.queries.iter().zip(outputs).collect()
+    }
+
+    /// Where an item's only picture or clip is.
+    pub fn path_of(item: &Item) -> &Path {
+        match &item.media[..] {
+            [Medium::Image(Source::File(path)) | Medium::Video(Source::File(path))] => path,
+            media => panic!("{media:?}"),
+        }
+    }
 }

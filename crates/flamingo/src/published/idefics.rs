@@ -85,6 +85,7 @@ pub fn config(config: &Value) -> Result<FlamingoConfig, FlamingoError> {
             norm: rms,
             head_norm: fields.truth("qk_layer_norms", false)?.then_some(rms),
             gated: true,
+            attention_gate_init: 0.0,
             gate: match fields.get("alpha_type").and_then(Value::as_str).unwrap_or("float") {
                 "float" => Gate::Scalar,
                 "vector" => Gate::Vector,

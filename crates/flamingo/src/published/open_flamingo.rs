@@ -203,6 +203,7 @@ impl Trained {
             head_norm: None,
             gated: false,
             gate: Gate::Scalar,
+            attention_gate_init: 0.0,
         };
         let expected = config.layers(n_layers);
         match expected == self.layers {

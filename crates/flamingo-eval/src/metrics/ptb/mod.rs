@@ -14,7 +14,7 @@ mod classes;
 mod lexer;
 mod rules;
 
-use super::tokens::Caption;
+use super::tokens::{Caption, References};
 
 /// What is left out, as `pycocoevalcap`'s `ptbtokenizer.py` lists it. That list also has `-LRB-` and other brackets, in
 /// capitals, which tokens in small letters never are: brackets stay.
@@ -35,6 +35,12 @@ pub fn tokenize_all<'a>(captions: impl IntoIterator<Item = &'a str>) -> Vec<Capt
         tokenized.push(before(caption, captions.peek().and_then(|next| next.chars().next())));
     }
     tokenized
+}
+
+/// The tokens of every example's references, read as one text like those of [`tokenize_all`].
+pub fn references(references: &[Vec<&str>]) -> References {
+    let mut all = tokenize_all(references.iter().flatten().copied()).into_iter();
+    References::new(references.iter().map(|them| all.by_ref().take(them.len()).collect()).collect())
 }
 
 /// The tokens of a caption, before another one that begins with `next`.
