@@ -5,6 +5,7 @@
 //! dependencies: cargo merges features over the *selected* packages, and another selection would mean another build.
 
 mod ablate;
+mod needs;
 mod parity;
 mod tidy;
 mod verbs;
@@ -46,6 +47,10 @@ enum Verb {
     /// Build and run `flamingo score`: the log-probability of every token of a prompt
     #[command(disable_help_flag = true)]
     Score(PassThrough),
+    /// Fetch and prepare the sets of the fetchable suite, then build and run `flamingo eval`: without arguments, the suite
+    /// on the model that is kept in datasets/smol
+    #[command(disable_help_flag = true)]
+    Eval(PassThrough),
     /// Build and run `flamingo inspect`: a model's parts and parameter counts, or what a checkpoint holds
     #[command(disable_help_flag = true)]
     Inspect(PassThrough),
@@ -84,6 +89,7 @@ fn main() -> ExitCode {
         Verb::Classify(PassThrough { args }) => verbs::flamingo::run("classify", args),
         Verb::Chat(PassThrough { args }) => verbs::flamingo::run("chat", args),
         Verb::Score(PassThrough { args }) => verbs::flamingo::run("score", args),
+        Verb::Eval(PassThrough { args }) => verbs::eval::run(args),
         Verb::Inspect(PassThrough { args }) => verbs::flamingo::run("inspect", args),
         Verb::Convert(PassThrough { args }) => verbs::flamingo::run("convert", args),
         Verb::Doctor(PassThrough { args }) => verbs::flamingo::run("doctor", args),

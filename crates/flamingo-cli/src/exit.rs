@@ -37,7 +37,13 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     if let Some(error) = error.downcast_ref::<EvalError>() {
-        let usage = matches!(error, EvalError::UnknownMetric { .. } | EvalError::Needs { .. });
+        let usage = matches!(
+            error,
+            EvalError::UnknownMetric { .. }
+                | EvalError::UnknownTask { .. }
+                | EvalError::Setting { .. }
+                | EvalError::Needs { .. }
+        );
         return ExitCode::from(if usage { 2 } else { 3 });
     }
     let Some(error) = error.downcast_ref::<FlamingoError>() else {

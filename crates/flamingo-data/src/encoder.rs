@@ -24,6 +24,18 @@ pub trait TextEncoder: Debug + Send + Sync {
     fn special(&self) -> SpecialTokens;
 }
 
+/// How many tokens a text becomes: all that words which stand for nothing need to know of a tokenizer.
+pub trait TokenCount {
+    /// Number of tokens of `text` alone.
+    fn count(&self, text: &str) -> usize;
+}
+
+impl<T: TextEncoder + ?Sized> TokenCount for T {
+    fn count(&self, text: &str) -> usize {
+        self.encode(text).len()
+    }
+}
+
 impl TextEncoder for TextTokenizer {
     fn encode(&self, text: &str) -> Vec<u32> {
         TextTokenizer::encode(self, text)

@@ -73,7 +73,7 @@ pub use augment::Augment;
 pub use collate::{collate, collate_features};
 pub use concepts::{ConceptImage, ConceptSet, Split};
 pub use document::{Chunk, Document};
-pub use encoder::{PretrainedEncoder, TextEncoder};
+pub use encoder::{PretrainedEncoder, TextEncoder, TokenCount};
 pub use episodes::{EpisodeComposer, EpisodeSpec, EpisodeTrial, TrialComposer, TrialSpec};
 pub use error::DataError;
 pub use features::{FeatureLookup, MediaKey};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use flamingo::FlamingoError;
+use flamingo::data::DataError;
 use thiserror::Error;
 
 /// The library's error.
@@ -114,6 +116,32 @@ pub enum EvalError {
         /// Where to get it.
         hint: &'static str,
     },
+    /// A choice of an evaluation that cannot be.
+    #[error("{name} = {value}: must be {allowed}")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// What was asked for.
+        value: String,
+        /// What can be asked for.
+        allowed: &'static str,
+    },
+    /// A set that was not prepared.
+    #[error("the set {set} is not in {}: `cargo xtask data prepare {prepare}` makes it", folder.display())]
+    MissingSet {
+        /// The set.
+        set: &'static str,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// What to prepare.
+        prepare: String,
+    },
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] FlamingoError),
 }
 
 impl EvalError {

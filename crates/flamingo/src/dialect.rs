@@ -11,7 +11,9 @@
 //! by its tables.
 
 use flamingo_core::media::{TextTie, media_index};
-use flamingo_data::{PretrainedEncoder, PretrainedTokenizer, SpecialTokens, TextEncoder, TextTokenizer};
+use flamingo_data::{
+    PretrainedEncoder, PretrainedTokenizer, SpecialTokens, TextEncoder, TextTokenizer, TokenCount,
+};
 
 use crate::error::FlamingoError;
 use crate::generate::Decode;
@@ -312,6 +314,13 @@ impl Dialect {
 impl Decode for Dialect {
     fn decode(&self, ids: &[u32]) -> Result<String, FlamingoError> {
         Dialect::decode(self, ids)
+    }
+}
+
+impl TokenCount for Dialect {
+    /// Of a text that the vocabulary cannot spell, as many as there can be: asking for it will say why.
+    fn count(&self, text: &str) -> usize {
+        self.continuation(text).map_or(usize::MAX, |ids| ids.len())
     }
 }
 

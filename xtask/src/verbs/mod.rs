@@ -2,6 +2,7 @@
 
 pub mod ablate;
 pub mod data;
+pub mod eval;
 pub mod flamingo;
 pub mod parity;
 pub mod test;

@@ -8,28 +8,19 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Deserialize;
 
 use super::flamingo;
-use crate::workspace;
+use crate::needs::Needs;
 
 /// The part of a run's file that concerns this program.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 struct RunFile {
     #[serde(default)]
     needs: Needs,
-}
-
-#[derive(Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Needs {
-    #[serde(default)]
-    weights: Vec<String>,
-    #[serde(default)]
-    datasets: Vec<String>,
 }
 
 pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
@@ -40,36 +31,6 @@ pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
         file.needs.provide()?;
     }
     flamingo::run("train", args)
-}
-
-impl Needs {
-    fn provide(&self) -> anyhow::Result<()> {
-        if *self == Self::default() {
-            return Ok(());
-        }
-        let root = workspace::root()?;
-        let program = workspace::build(&root, "flamingo-recipes", &[])?;
-        for args in self.calls() {
-            // What the recipes print are paths for scripts; here they would only be in the way.
-            let status =
-                workspace::command(&root, program.clone()).args(&args).stdout(Stdio::null()).status();
-            let status = status.with_context(|| format!("cannot start {}", program.display()))?;
-            if !status.success() {
-                bail!("`cargo xtask data {}` failed; its message is above", args.join(" "));
-            }
-        }
-        Ok(())
-    }
-
-    /// The arguments of each call of the recipes.
-    fn calls(&self) -> Vec<Vec<String>> {
-        let fetch = self.weights.iter().map(|name| vec!["fetch".to_owned(), name.clone()]);
-        let prepare = self.datasets.iter().map(|dataset| match dataset.split_once('@') {
-            Some((name, side)) => ["prepare", name, "--side", side].map(str::to_owned).into(),
-            None => vec!["prepare".to_owned(), dataset.clone()],
-        });
-        fetch.chain(prepare).collect()
-    }
 }
 
 /// The file behind `--config`.

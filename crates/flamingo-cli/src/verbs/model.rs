@@ -18,6 +18,11 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
+    /// The model as it was named.
+    pub fn name(&self) -> &str {
+        &self.model
+    }
+
     pub fn open(&self, device: &Device) -> Result<Pretrained, FlamingoError> {
         let Self { model, lm, vision } = self;
         let source = ModelSource { model: model.clone(), lm: lm.clone(), vision: vision.clone() };

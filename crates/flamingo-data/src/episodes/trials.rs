@@ -27,7 +27,7 @@ use super::classes::{Class, Classes};
 use super::{InventedWords, Purpose};
 use crate::DataError;
 use crate::concepts::{ConceptSet, Split};
-use crate::encoder::TextEncoder;
+use crate::encoder::TokenCount;
 
 /// What trials are asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ impl TrialComposer {
     pub fn trials(
         &self,
         spec: &TrialSpec,
-        tokenizer: &(impl TextEncoder + ?Sized),
+        tokenizer: &(impl TokenCount + ?Sized),
     ) -> Result<Vec<EpisodeTrial>, DataError> {
         let concepts = self.concepts();
         if spec.ways < 2 || spec.ways > concepts {
@@ -139,7 +139,7 @@ impl TrialComposer {
     fn draw_words(
         &self,
         ways: usize,
-        tokenizer: &(impl TextEncoder + ?Sized),
+        tokenizer: &(impl TokenCount + ?Sized),
         rng: &mut impl Rng,
     ) -> Vec<String> {
         let syllables = rng.random_range(1..=2);

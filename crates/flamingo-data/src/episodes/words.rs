@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use crate::concepts::ConceptSet;
-use crate::encoder::TextEncoder;
+use crate::encoder::TokenCount;
 use crate::wording;
 
 /// Of a word's first syllable: a consonant, so that the article is "a".
@@ -83,7 +83,7 @@ impl InventedWords {
         count: usize,
         syllables: usize,
         purpose: Purpose,
-        tokenizer: &(impl TextEncoder + ?Sized),
+        tokenizer: &(impl TokenCount + ?Sized),
         rng: &mut impl Rng,
     ) -> Vec<String> {
         assert!(syllables > 0, "a word has a syllable");
@@ -96,7 +96,7 @@ impl InventedWords {
             let confused = words
                 .iter()
                 .any(|other| other.starts_with(word.as_str()) || word.starts_with(other.as_str()));
-            let read = |text: &str| tokenizer.encode(text).len() < 2;
+            let read = |text: &str| tokenizer.count(text) < 2;
             if Self::purpose(&word) == purpose
                 && !confused
                 && !self.is_known(&word)

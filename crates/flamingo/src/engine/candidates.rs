@@ -56,10 +56,38 @@ impl Engine {
         prompt: &Prompt,
         candidates: &[impl AsRef<str>],
     ) -> Result<Vec<CandidateScore>, FlamingoError> {
+        self.continuations(prompt, candidates, &[])
+    }
+
+    /// [`Engine::candidates`], each with the token that ends a chunk behind it: "man" is then not likelier than "mankind"
+    /// for being a part of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::read`], and if the model has no such token.
+    pub fn ended_candidates(
+        &mut self,
+        prompt: &Prompt,
+        candidates: &[impl AsRef<str>],
+    ) -> Result<Vec<CandidateScore>, FlamingoError> {
+        let end = self.pretrained().dialect.eoc().ok_or_else(|| FlamingoError::Prompt {
+            what: "this model has no token that ends a chunk".to_owned(),
+        })?;
+        self.continuations(prompt, candidates, &[end])
+    }
+
+    /// Candidates with some tokens more behind each.
+    fn continuations(
+        &mut self,
+        prompt: &Prompt,
+        candidates: &[impl AsRef<str>],
+        end: &[u32],
+    ) -> Result<Vec<CandidateScore>, FlamingoError> {
         let dialect = &self.pretrained().dialect;
+        let ended = |tail: &[u32]| [tail, end].concat();
         let Prompt::Parts(parts) = prompt else {
-            let tails = candidates.iter().map(|text| dialect.continuation(text.as_ref()));
-            let tails = tails.collect::<Result<Vec<Vec<u32>>, _>>()?;
+            let tails = candidates.iter().map(|text| Ok(ended(&dialect.continuation(text.as_ref())?)));
+            let tails = tails.collect::<Result<Vec<Vec<u32>>, FlamingoError>>()?;
             return self.token_candidates(prompt, &tails);
         };
         let whole = candidates.iter().map(|text| dialect.encode(&continued(parts, text.as_ref())));
@@ -68,7 +96,7 @@ impl Engine {
         let same = |other: &Encoded| ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count();
         let shared = whole.iter().map(same).min().unwrap_or(ids.len()).max(1);
         let prompt = Prompt::Tokens { ids: ids[..shared].to_vec(), media };
-        let tails: Vec<&[u32]> = whole.iter().map(|encoded| &encoded.ids[shared..]).collect();
+        let tails: Vec<Vec<u32>> = whole.iter().map(|encoded| ended(&encoded.ids[shared..])).collect();
         let mut scores = self.token_candidates(&prompt, &tails)?;
         for (score, text) in scores.iter_mut().zip(candidates) {
             score.text = text.as_ref().to_owned();

@@ -1,0 +1,156 @@
+//! `flamingo eval --suite fetchable`: the curve that anyone can make.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use flamingo::core::nearest;
+use flamingo::train::write_atomic;
+use flamingo_eval::suite::{self, Figure, Sets, SuiteSpec, summaries};
+
+use crate::exit::Usage;
+use crate::verbs::device::DeviceArg;
+use crate::verbs::model::ModelArgs;
+use crate::verbs::output::print;
+
+/// A suite.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Suite {
+    /// Held-out parts of sets that `cargo xtask data prepare` makes: naming, fast binding, questions, categories, captions,
+    /// clips
+    Fetchable,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    device: DeviceArg,
+    /// Where to write eval.json and eval.html
+    #[arg(long, value_name = "DIR", default_value = "runs/eval")]
+    out: PathBuf,
+    /// Where the prepared sets are, instead of your cache folder
+    #[arg(long, value_name = "DIR")]
+    sets: Option<PathBuf>,
+    /// Only these tasks: binding-2-way, binding-5-way, naming-concepts, naming-drawings, questions, category-photos,
+    /// category-stamps, captions-photos, video-naming
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    tasks: Vec<String>,
+    /// Each draws queries and examples anew
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_values_t = SuiteSpec::default().seeds)]
+    seeds: Vec<u64>,
+    /// Trials of fast binding, for each number of ways and shots and each seed
+    #[arg(long, value_name = "N", default_value_t = SuiteSpec::default().trials)]
+    trials: usize,
+    /// Most queries of every other task, for each seed
+    #[arg(long, value_name = "N", default_value_t = SuiteSpec::default().queries)]
+    queries: usize,
+    /// Most queries under each control (shuffled images, no images, the language model alone)
+    #[arg(long, value_name = "N", default_value_t = SuiteSpec::default().controls)]
+    controls: usize,
+    /// Queries in a row that are asked behind the same examples
+    #[arg(long, value_name = "N", default_value_t = SuiteSpec::default().block)]
+    block: usize,
+}
+
+pub fn run(suite: Suite, args: &Args) -> anyhow::Result<()> {
+    let Suite::Fetchable = suite;
+    let spec = args.spec()?;
+    let folder = match &args.sets {
+        Some(folder) => folder.clone(),
+        None => flamingo::cache::datasets().context("there is no cache folder; name one with --sets")?,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    listen(&stop)?;
+    let model = args.model.open(&args.device.resolve()?)?;
+    let mut told: Vec<Figure> = Vec::new();
+    let mut result = Ok(());
+    let figures = suite::run(model, &Sets { folder }, &spec, &stop, |figure| {
+        eprintln!("{figure}");
+        told.push(figure.clone());
+        // What was measured is never lost, however long the rest takes.
+        result = write(&args.out, &told, args);
+    })?;
+    result?;
+    write(&args.out, &figures, args)?;
+    print(&table(&figures))?;
+    print(&format!("{}\n{}\n", args.out.join(JSON).display(), args.out.join(PAGE).display()))?;
+    Ok(())
+}
+
+const JSON: &str = "eval.json";
+const PAGE: &str = "eval.html";
+
+impl Args {
+    fn spec(&self) -> anyhow::Result<SuiteSpec> {
+        let known: Vec<&str> = suite::names().collect();
+        if let Some(name) = self.tasks.iter().find(|name| !known.contains(&name.as_str())) {
+            let hint = nearest::hint(name, known.iter().copied());
+            return Err(Usage(format!("unknown task {name:?}: there are {}{hint}", known.join(", "))).into());
+        }
+        let Self { tasks, seeds, trials, queries, controls, block, .. } = self;
+        let spec = SuiteSpec {
+            tasks: tasks.clone(),
+            seeds: seeds.clone(),
+            trials: *trials,
+            queries: *queries,
+            controls: *controls,
+            block: *block,
+        };
+        spec.validate().map_err(|error| Usage(error.to_string()))?;
+        Ok(spec)
+    }
+}
+
+fn write(out: &Path, figures: &[Figure], args: &Args) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let json = serde_json::to_string_pretty(figures)?;
+    write_atomic(&out.join(JSON), format!("{json}\n").as_bytes())?;
+    let numbers = args.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let facts = [
+        ("model", args.model.name().to_owned()),
+        ("seeds", numbers),
+        ("trials of fast binding", args.trials.to_string()),
+        ("most queries of other tasks", args.queries.to_string()),
+        ("most queries under controls", args.controls.to_string()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    write_atomic(&out.join(PAGE), suite::page(figures, &facts).as_bytes())?;
+    Ok(())
+}
+
+/// The means over the seeds, a line each.
+fn table(figures: &[Figure]) -> String {
+    let mut text = format!(
+        "{:<18} {:>5}  {:<10} {:>6}  {:<16} {:>6} {:>6}\n",
+        "task", "shots", "control", "score", "95 % interval", "chance", "n"
+    );
+    for summary in summaries(figures) {
+        let (low, high) = summary.interval;
+        text += &format!(
+            "{:<18} {:>5}  {:<10} {:>6.3}  [{low:.3}, {high:.3}]   {:>6.3} {:>6}\n",
+            summary.task,
+            summary.shots,
+            summary.control.name(),
+            summary.score,
+            summary.chance,
+            summary.n
+        );
+    }
+    text
+}
+
+/// Ctrl-C ends the suite after the figure that is being measured, with what there is; a second one at once.
+fn listen(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    let stop = stop.clone();
+    ctrlc::set_handler(move || {
+        if stop.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this figure; once more to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")
+}
