@@ -11,6 +11,7 @@ mod generation;
 mod hub;
 mod hub_server;
 mod invariants;
+mod join;
 mod lora;
 mod parity_colour;
 mod parity_flamingo;

@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod attention;
+pub mod autodiff;
 pub mod count;
 pub mod feed_forward;
 pub mod kv_cache;
@@ -13,6 +14,7 @@ pub mod norm;
 
 pub use act::Act;
 pub use attention::{Attention, AttentionConfig, merge_heads, mix, mix_with, split_heads};
+pub use autodiff::is_autodiff;
 pub use count::count_parameters;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use kv_cache::KvCache;

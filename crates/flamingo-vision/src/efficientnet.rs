@@ -142,6 +142,22 @@ pub struct EfficientNet {
 }
 
 impl EfficientNet {
+    /// With the norms' statistics left out of training, whatever was said of the other weights.
+    pub fn with_frozen_statistics(self) -> Self {
+        let block = |block: MbConv| MbConv {
+            expand: block.expand.map(FrozenNormConv::with_frozen_statistics),
+            depthwise: block.depthwise.with_frozen_statistics(),
+            project: block.project.with_frozen_statistics(),
+            ..block
+        };
+        Self {
+            stem: self.stem.with_frozen_statistics(),
+            blocks: self.blocks.into_iter().map(block).collect(),
+            final_conv: self.final_conv.with_frozen_statistics(),
+            ..self
+        }
+    }
+
     /// The grid of features, flattened row by row.
     ///
     /// # Shapes
@@ -185,6 +201,11 @@ pub struct MbConv {
 }
 
 impl MbConv {
+    fn with_frozen_statistics(self) -> Self {
+        let frozen = |values: Param<Tensor<1>>| values.set_require_grad(false);
+        Self { mean: frozen(self.mean), variance: frozen(self.variance), ..self }
+    }
+
     /// # Shapes
     ///
     /// `[N, in, h, w]` to `[N, out, ceil(h / stride), ceil(w / stride)]`.

@@ -52,7 +52,7 @@ pub fn plan(config: &JoinConfig, device: &Device, updates: u64) -> Result<JoinPl
         sync: Arc::new(Alone),
     };
     let objective = FlamingoObjective { device: device.clone().autodiff(), loss: config.loss };
-    let model = model.frozen_for_training();
+    let model = super::ready(model, config);
     let footprint = Footprint::of(&model);
     forget_peak();
     let tried = trainer.rehearse(&objective, model, &mut streams, updates)?;

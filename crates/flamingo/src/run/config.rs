@@ -1,10 +1,11 @@
 //! What a run is told: the complete configuration behind `cargo xtask train`, and its preset.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use burn::tensor::Device;
 use flamingo_core::{Precision, nearest};
-use flamingo_data::{Augment, PageSpec, SequenceSpec};
+use flamingo_data::{Augment, ConceptSet, PageSpec, SequenceSpec};
 use flamingo_lm::LoraConfig;
 use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig, TrainError};
 use flamingo_vision::{ContrastiveConfig, TextTowerConfig};
@@ -52,10 +53,52 @@ pub struct ContrastiveStage {
     pub towers: ContrastiveConfig,
     /// Pairs in a batch.
     pub batch: usize,
+    /// What the sources of `train` take, by their names; a source that is not named takes all pictures. Losses are those of
+    /// each source's own batch, and their gradients are accumulated (paper, appendix B.1.3: better than mixed batches).
+    #[serde(default)]
+    pub sources: BTreeMap<String, PairSource>,
     /// How pictures are varied.
     pub augment: Augment,
     /// The updates.
     pub train: TrainConfig,
+}
+
+/// What one source of contrastive pairs takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PairSource {
+    /// Pictures in these drawing styles alone; all if there are none.
+    pub styles: Vec<String>,
+    /// Pairs in its batch, if not as many as in the others'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+}
+
+impl ContrastiveStage {
+    /// Refuses sources that `train` has not, and styles that there are not.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] with the nearest name.
+    pub fn validate_sources(&self, set: &ConceptSet) -> Result<(), TrainError> {
+        let known: BTreeSet<&str> = set.images().iter().map(|image| image.style.as_str()).collect();
+        let refused = |key: String, what: &str, name: &str, known: &[&str]| {
+            let hint = nearest::hint(name, known.iter().copied());
+            let message = format!("there is no {what} {name:?}, but {}{hint}", known.join(", "));
+            Err(TrainError::Config { key, message })
+        };
+        let named: Vec<&str> = self.train.sources.iter().map(|source| source.name.as_str()).collect();
+        for (name, source) in &self.sources {
+            if !named.contains(&name.as_str()) {
+                return refused("contrastive.sources".to_owned(), "source", name, &named);
+            }
+            if let Some(style) = source.styles.iter().find(|style| !known.contains(style.as_str())) {
+                let known: Vec<&str> = known.iter().copied().collect();
+                return refused(format!("contrastive.sources.{name}.styles"), "style", style, &known);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Next-token pre-training of the language model.
@@ -173,6 +216,7 @@ impl RunConfig {
                     label_smoothing: 0.1,
                 },
                 batch: 128,
+                sources: BTreeMap::new(),
                 // A small encoder in a short run underfits: less than `strong`.
                 augment: Augment {
                     rotate: 12.0,
