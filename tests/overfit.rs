@@ -5,14 +5,16 @@
 
 mod tiny;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use flamingo::core::Precision;
 use flamingo::core::media::{TextTie, media_index};
 use flamingo::loss::LossSpec;
 use flamingo::stages::flamingo::FlamingoObjective;
 use flamingo::train::{
-    AdamWSpec, BoxStream, GroupSpec, Indexed, MemorySink, Mixing, Progress, Schedule, SourceSpec,
+    AdamWSpec, Alone, BoxStream, GroupSpec, Indexed, MemorySink, Mixing, Progress, Schedule, SourceSpec,
     StreamError, TrainConfig, Trainer,
 };
 use flamingo::{Flamingo, HostBatch, MediaAttention};
@@ -97,6 +99,7 @@ fn training() -> TrainConfig {
         sources: vec![SourceSpec { name: "documents".into(), weight: 1.0 }],
         mixing: Mixing::Accumulate,
         microbatches: 1,
+        precision: Precision::default(),
         log_every: 10,
         checkpoint_every: STEPS,
         keep_last: 1,
@@ -118,6 +121,7 @@ fn eight_documents_are_learned_by_heart() {
         checkpoints: folder.path().join("checkpoints"),
         progress: Progress::Hidden,
         threads: 1,
+        sync: Arc::new(Alone),
     };
     let objective = FlamingoObjective { device: Device::flex().autodiff(), loss: LossSpec::default() };
     let mut sink = MemorySink::default();

@@ -10,7 +10,7 @@ use flamingo_weights::Checkpoint;
 const TOLERANCE: f32 = 5e-6;
 
 /// The checkpoint inside a fixture, as it is published: names, layouts and `config.json`.
-fn published(name: &str) -> (LanguageModel, Checkpoint) {
+pub fn published(name: &str) -> (LanguageModel, Checkpoint) {
     let path = format!("{}/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
     let checkpoint = Checkpoint::open(path).unwrap();
     let config = checkpoint.metadata()["config.json"].as_str().unwrap();

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use flamingo::core::Precision;
 use flamingo::train::gradients::clip_adaptive;
 use flamingo::train::{AdamWSpec, GroupSpec, Mixing, PathAdamW, Schedule, TrainConfig};
 use flamingo_testkit::Fixture;
@@ -32,6 +33,7 @@ fn config() -> TrainConfig {
         sources: Vec::new(),
         mixing: Mixing::default(),
         microbatches: 1,
+        precision: Precision::default(),
         log_every: 1,
         checkpoint_every: 1,
         keep_last: 1,

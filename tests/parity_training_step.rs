@@ -2,18 +2,20 @@
 //! gradient of every trained tensor, and every weight behind clipping and AdamW.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use flamingo::core::Precision;
 use flamingo::core::media::{TextTie, media_index};
 use flamingo::loss::LossSpec;
 use flamingo::published::{OpenFlamingoFiles, load_open_flamingo};
 use flamingo::stages::flamingo::FlamingoObjective;
 use flamingo::train::{
-    AdamWSpec, BoxStream, GroupSpec, Indexed, MemorySink, Mixing, Objective, Progress, Schedule, SourceSpec,
-    StreamError, TrainConfig, Trainer, trainable_paths,
+    AdamWSpec, Alone, BoxStream, GroupSpec, Indexed, MemorySink, Mixing, Objective, Progress, Schedule,
+    SourceSpec, StreamError, TrainConfig, Trainer, trainable_paths,
 };
 use flamingo::{Flamingo, HostBatch};
 use flamingo_testkit::Fixture;
@@ -47,6 +49,7 @@ fn config() -> TrainConfig {
         sources: (0..2).map(source).collect(),
         mixing: Mixing::Accumulate,
         microbatches: 1,
+        precision: Precision::default(),
         log_every: 1,
         checkpoint_every: 1,
         keep_last: 1,
@@ -195,6 +198,7 @@ fn one_update_is_torchs() {
             checkpoints: folder.path().join("checkpoints"),
             progress: Progress::Hidden,
             threads: 1,
+            sync: Arc::new(Alone),
         };
         let stream = |batch: HostBatch| -> BoxStream<HostBatch> {
             Box::new(Indexed::new(1, move |_| Ok::<_, StreamError>(batch.clone())))

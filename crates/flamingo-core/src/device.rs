@@ -140,6 +140,27 @@ pub enum DeviceError {
     /// The index makes no sense for the backend.
     #[error("the flex backend is the CPU and has one device: write \"flex\" or \"cpu\" without an index")]
     IndexOnCpu,
+    /// The device cannot compute in a number format.
+    #[error(
+        "{device} cannot compute in {precision} (it has: {available}): write precision = \"f32\", or choose another device"
+    )]
+    Precision {
+        /// What was asked for.
+        precision: &'static str,
+        /// The device.
+        device: String,
+        /// The formats that it has.
+        available: String,
+    },
+    /// The device has no collective operations, or there is no device to share them.
+    #[error(
+        "{device} has no collective operations, which data parallelism over devices needs: CUDA devices have them \
+         (cuda:0, cuda:1, …); on a CPU, train with one replica, which uses all cores by `microbatches`"
+    )]
+    NoCollectives {
+        /// The device.
+        device: String,
+    },
     /// The device, or what it is reached through, does not work.
     #[error("it does not compute: {what}; is its driver installed, and does it work for other programs?")]
     Failed {
@@ -228,6 +249,18 @@ pub fn concurrency(device: &Device) -> usize {
     1
 }
 
+/// Refuses devices whose gradients cannot be averaged among them: Burn's collective operations are NCCL's, so they must be
+/// CUDA devices (`burn-cubecl`, `ops/distributed.rs`; `cubecl-cuda`).
+///
+/// # Errors
+///
+/// [`DeviceError::NoCollectives`], naming the first that cannot.
+pub fn check_collectives(devices: &[Device]) -> Result<(), DeviceError> {
+    let cuda = Backend::Cuda.enumerate();
+    let missing = devices.iter().map(|device| device.clone().inner()).find(|device| !cuda.contains(device));
+    missing.map_or(Ok(()), |device| Err(DeviceError::NoCollectives { device: name(&device) }))
+}
+
 /// What a person calls the device: the name of a GPU, else what Burn calls it. Panics as the backend does.
 pub(crate) fn name(device: &Device) -> String {
     #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "rocm"))]
@@ -295,6 +328,13 @@ mod tests {
         for text in ["gpu", "cuda:x", "cuda:-1", "", "flex:0", "cpu:1"] {
             assert!(text.parse::<DeviceSpec>().is_err(), "{text}");
         }
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_cpu_has_no_collectives_and_says_what_to_do() {
+        let error = check_collectives(&[Device::flex().autodiff()]).unwrap_err().to_string();
+        assert!(error.contains("CUDA devices have them") && error.contains("one replica"), "{error}");
     }
 
     #[cfg(not(feature = "rocm"))]

@@ -7,8 +7,9 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor, module::attention};
-use flamingo_nn::{Norm, merge_heads, split_heads};
+use burn::tensor::{Device, Tensor};
+use flamingo_core::precision::{like, widen};
+use flamingo_nn::{Norm, linear, merge_heads, mix_with, split_heads};
 
 use crate::cache::LayerCache;
 use crate::config::DecoderConfig;
@@ -71,7 +72,7 @@ impl SelfAttention {
         let distances =
             self.relative().zip(pass.distances.clone()).map(|(relative, all)| relative.project(all));
         let (query, bias) = self.place(query, distances, pass);
-        self.output.forward(merge_heads(self.mix(query, key, value, bias, pass)))
+        linear(&self.output, merge_heads(self.mix(query, key, value, bias, pass)))
     }
 
     /// [`SelfAttention::forward`] of the tokens behind those in `cache`, which then holds them too.
@@ -87,14 +88,14 @@ impl SelfAttention {
             // The causal mask of Burn's attention ends at the last key, however many there are.
             _ => self.mix(query, key, value, bias, pass),
         };
-        self.output.forward(merge_heads(mixed))
+        linear(&self.output, merge_heads(mixed))
     }
 
     /// Queries `[B, H, L, K]`, keys and values `[B, G, L, K]`.
     fn project(&self, x: Tensor<3>, pass: &Pass) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
-        let query = split_heads(normalised(&self.query_norm, self.query.forward(x.clone())), self.n_heads);
-        let key = split_heads(normalised(&self.key_norm, self.key.forward(x.clone())), self.n_kv_heads);
-        let value = split_heads(self.value.forward(x), self.n_kv_heads);
+        let query = split_heads(normalised(&self.query_norm, linear(&self.query, x.clone())), self.n_heads);
+        let key = split_heads(normalised(&self.key_norm, linear(&self.key, x.clone())), self.n_kv_heads);
+        let value = split_heads(linear(&self.value, x), self.n_kv_heads);
         match &pass.rotations {
             Some(rotations) => (rotations.rotate(query), rotations.rotate(key), value),
             None => (query, key, value),
@@ -126,12 +127,10 @@ impl SelfAttention {
         bias: Option<Tensor<4>>,
         pass: &Pass,
     ) -> Tensor<4> {
-        let [batch, n_heads, len, _] = query.dims();
-        let keys = key.dims()[2];
-        let blocked = pass.blocked.clone().map(|mask| mask.expand([batch, n_heads, len, keys]));
+        let [_, n_heads, ..] = query.dims();
         let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
         let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
-        attention(query, key, value, blocked, bias, options)
+        mix_with(query, key, value, pass.blocked.clone(), bias, options)
     }
 
     /// [`SelfAttention::mix`] of one token: no copies of keys and values, neither of the cache's part that is filled
@@ -148,17 +147,17 @@ impl SelfAttention {
         let [_, groups, keys, _] = key.dims();
         let each = n_heads / groups;
         let query = query.reshape([batch, groups, each, d_head]) * (d_head as f64).powf(-0.5);
-        let mut scores = query.matmul(key.swap_dims(2, 3)); // [B, G, H/G, S]
+        let mut scores = widen(query.matmul(key.swap_dims(2, 3))); // [B, G, H/G, S]
         if let Some(bias) = bias {
             let [rows, ..] = bias.dims();
-            scores = scores + bias.reshape([rows, groups, each, keys]);
+            scores = scores + widen(bias.reshape([rows, groups, each, keys]));
         }
         if let Some(blocked) = &pass.blocked {
             // Finite: a row of padding, which sees nothing, must not become NaN, which no later mask could hide.
             let lowest = scores.dtype().finfo().map_or(f64::from(f32::MIN), |info| info.min);
             scores = scores.mask_fill(blocked.clone().expand([batch, groups, each, keys]), lowest);
         }
-        softmax(scores, 3).matmul(value).reshape([batch, n_heads, len, d_head])
+        like(softmax(scores, 3), &value).matmul(value).reshape([batch, n_heads, len, d_head])
     }
 
     /// The projected distances of up to `capacity` tokens, `[1, H, capacity, K]`; with Transformer-XL's positions.

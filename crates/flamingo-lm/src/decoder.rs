@@ -98,12 +98,7 @@ impl Decoder {
         padding: Option<&Padding>,
         hook: &impl LayerHook,
     ) -> Tensor<3> {
-        let [_, len] = ids.dims();
-        let x = self.place(self.embed(ids), len, |device| match padding {
-            Some(padding) => padding.positions(),
-            None => Tensor::arange(0..len as i64, device).unsqueeze(),
-        });
-        let pass = Pass::new(&self.config, len, padding, &x.device());
+        let (x, pass) = self.begin_padded(ids, padding);
         let x = self
             .blocks
             .iter()
@@ -112,8 +107,28 @@ impl Decoder {
         self.finish(x)
     }
 
-    /// The norm behind the last block, if there is one.
-    pub(crate) fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+    /// What enters the first block, `[B, L]` to `[B, L, D]`, and what all blocks share: for those who walk through the
+    /// blocks themselves. Behind the last one comes [`Decoder::finish`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Decoder::forward`].
+    pub fn begin(&self, ids: Tensor<2, Int>) -> (Tensor<3>, Pass) {
+        self.begin_padded(ids, None)
+    }
+
+    fn begin_padded(&self, ids: Tensor<2, Int>, padding: Option<&Padding>) -> (Tensor<3>, Pass) {
+        let [_, len] = ids.dims();
+        let x = self.place(self.embed(ids), len, |device| match padding {
+            Some(padding) => padding.positions(),
+            None => Tensor::arange(0..len as i64, device).unsqueeze(),
+        });
+        let pass = Pass::new(&self.config, len, padding, &x.device());
+        (x, pass)
+    }
+
+    /// The norm behind the last block, if there is one: `[B, L, D]` to `[B, L, D]`.
+    pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,

@@ -76,6 +76,14 @@ pub enum LmError {
         /// Which, and why.
         what: String,
     },
+    /// Adapters that cannot be.
+    #[error("LoRA config, `{key}`: {what}")]
+    Lora {
+        /// The offending key.
+        key: &'static str,
+        /// What is wrong, and what is expected.
+        what: String,
+    },
     /// The weights do not fit the configuration.
     #[error(transparent)]
     Weights(#[from] WeightsError),

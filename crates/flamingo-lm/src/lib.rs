@@ -16,6 +16,7 @@ pub mod decoder;
 pub mod error;
 pub mod families;
 pub mod hook;
+pub mod lora;
 pub mod padding;
 pub mod positions;
 
@@ -24,5 +25,6 @@ pub use config::{Biases, DecoderConfig, Head, Residual};
 pub use decoder::Decoder;
 pub use error::LmError;
 pub use hook::{LayerHook, NoHook};
+pub use lora::LoraConfig;
 pub use padding::Padding;
 pub use positions::{Pass, Positions};

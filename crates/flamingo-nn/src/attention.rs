@@ -6,7 +6,8 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Tensor, module::attention};
+use burn::tensor::{Bool, Device, Int, Tensor, module::attention};
+use flamingo_core::precision::{is_half, like, widen};
 
 use crate::norm::{Norm, NormConfig};
 
@@ -109,10 +110,54 @@ pub fn mix(
     value: Tensor<4>,
     blocked: Option<Tensor<4, Bool>>,
 ) -> Tensor<4> {
-    let [batch, heads, len, _] = query.dims();
+    mix_with(query, key, value, blocked, None, AttentionModuleOptions::default())
+}
+
+/// [`mix`] with something added to the scaled scores, `[B or 1, H, L, S]`, and Burn's options, of which the mask of later
+/// keys and the scale are known here.
+///
+/// Softmax is in f32 whatever the format of the queries. Burn's fused kernels do that themselves; what it does under
+/// autodiff instead would round every step to half precision.
+pub fn mix_with(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    blocked: Option<Tensor<4, Bool>>,
+    bias: Option<Tensor<4>>,
+    options: AttentionModuleOptions,
+) -> Tensor<4> {
+    let [batch, heads, len, d_head] = query.dims();
     let keys = key.dims()[2];
     let blocked = blocked.map(|mask| mask.expand([batch, heads, len, keys]));
-    attention(query, key, value, blocked, None, AttentionModuleOptions::default())
+    let in_graph = [&query, &key, &value].iter().any(|tensor| tensor.is_autodiff());
+    if !(in_graph && is_half(&query)) {
+        let bias = bias.map(|bias| like(bias, &query));
+        return attention(query, key, value, blocked, bias, options);
+    }
+    let scale = options.scale.unwrap_or((d_head as f64).powf(-0.5));
+    let mut scores = widen(query.matmul(key.swap_dims(2, 3))) * scale; // [B, H, L, S]
+    if let Some(blocked) = blocked {
+        scores = scores.mask_fill(blocked, f32::NEG_INFINITY);
+    }
+    if options.is_causal {
+        scores = scores.mask_fill(later(len, keys, &value.device()), f32::NEG_INFINITY);
+    }
+    if let Some(bias) = bias {
+        scores = scores + widen(bias);
+    }
+    // A row that is blocked everywhere gives zero, as Burn's does.
+    let largest = scores.clone().max_dim(3).clamp_min(f32::MIN);
+    let shares = (scores - largest).exp();
+    let sum = shares.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
+    like(shares / sum, &value).matmul(value)
+}
+
+/// `[1, 1, L, S]`: `true` where a key comes after the query; the last query is the last key's.
+fn later(len: usize, keys: usize, device: &Device) -> Tensor<4, Bool> {
+    let query = Tensor::<1, Int>::arange(0..len as i64, device).reshape([len, 1]).expand([len, keys]);
+    let key = Tensor::<1, Int>::arange(0..keys as i64, device).reshape([1, keys]).expand([len, keys]);
+    let last = query + (keys as i64 - len as i64);
+    key.greater(last).reshape([1, 1, len, keys])
 }
 
 fn normed(norm: &Option<Norm>, x: Tensor<4>) -> Tensor<4> {
@@ -137,7 +182,8 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Distribution;
+    use burn::tensor::{Distribution, FloatDType, TensorData};
+    use flamingo_testkit::assert_close;
 
     #[test]
     fn a_fully_blocked_row_contributes_nothing() {
@@ -154,5 +200,31 @@ mod tests {
             assert_eq!(rows[0], 0.0);
             assert!(rows[1] > 0.0);
         }
+    }
+
+    #[test]
+    fn half_precision_in_a_graph_is_attention_with_a_softmax_in_f32() {
+        let device = Device::flex();
+        device.seed(4);
+        let random = |dims| Tensor::<4>::random(dims, Distribution::Normal(0.0, 1.0), &device);
+        let [query, key, value] =
+            [[2, 3, 4, 8], [2, 3, 6, 8], [2, 3, 6, 8]].map(|dims| random(dims).cast(FloatDType::BF16));
+        let bias = random([1, 3, 4, 6]);
+        let mut blocked = vec![false; 2 * 4 * 6];
+        blocked[..6].fill(true);
+        blocked[13] = true;
+        let blocked = TensorData::new(blocked, [2, 1, 4, 6]);
+        let blocked = Tensor::<4, Bool>::from_data(blocked, &device);
+        let options = || AttentionModuleOptions { is_causal: true, ..Default::default() };
+        let run = |x: fn(Tensor<4>) -> Tensor<4>| {
+            let [query, key, value] = [&query, &key, &value].map(|tensor| x(tensor.clone()));
+            widen(mix_with(query, key, value, Some(blocked.clone()), Some(bias.clone()), options())).inner()
+        };
+        let expected = run(widen);
+        let found = run(|tensor| Tensor::from_inner(tensor).require_grad());
+        // Scores, shares and the result are rounded once each.
+        assert_close(found.clone(), expected, 2e-2);
+        let first: Vec<f32> = found.slice([0..1, 0..3, 0..1]).into_data().iter::<f32>().collect();
+        assert!(first.iter().all(|value| *value == 0.0), "a row that sees nothing: {first:?}");
     }
 }

@@ -5,6 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::act::Act;
+use crate::linear::linear;
 
 /// Sizes of a [`FeedForward`].
 #[derive(Debug, Clone)]
@@ -59,9 +60,9 @@ impl FeedForward {
     /// `[.., d_model]` to `[.., d_model]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let hidden = match &self.gate {
-            Some(gate) => self.act.forward(gate.forward(x.clone())) * self.up.forward(x),
-            None => self.act.forward(self.up.forward(x)),
+            Some(gate) => self.act.forward(linear(gate, x.clone())) * linear(&self.up, x),
+            None => self.act.forward(linear(&self.up, x)),
         };
-        self.down.forward(hidden)
+        linear(&self.down, hidden)
     }
 }

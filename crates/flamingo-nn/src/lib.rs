@@ -5,14 +5,18 @@
 
 pub mod act;
 pub mod attention;
+pub mod autodiff;
 pub mod count;
 pub mod feed_forward;
 pub mod kv_cache;
+pub mod linear;
 pub mod norm;
 
 pub use act::Act;
-pub use attention::{Attention, AttentionConfig, merge_heads, mix, split_heads};
+pub use attention::{Attention, AttentionConfig, merge_heads, mix, mix_with, split_heads};
+pub use autodiff::is_autodiff;
 pub use count::count_parameters;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use kv_cache::KvCache;
+pub use linear::linear;
 pub use norm::{Norm, NormConfig};

@@ -1,8 +1,9 @@
 //! Layer normalisation, in the forms that the model families use.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Tensor};
+use flamingo_core::precision::{is_half, like, widen};
 use serde::{Deserialize, Serialize};
 
 /// Which normalisation, and its epsilon.
@@ -53,15 +54,58 @@ pub enum Norm {
 }
 
 impl Norm {
-    /// Normalises the last dimension.
+    /// Normalises the last dimension; half precision in f32, as the reference implementations do, with one rounding at
+    /// the end. (Burn's RMS norm rounds the root and the quotient, its layer norm all of bf16's sums.)
     ///
     /// # Panics
     ///
     /// If the last dimension is not the width that the norm was made for.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if is_half(&x) {
+            let wide = self.clone().map(&mut Widen).forward(widen(x.clone()));
+            return like(wide, &x);
+        }
         match self {
             Norm::Layer(norm) => norm.forward(x),
             Norm::Rms(norm) => norm.forward(x),
+        }
+    }
+}
+
+/// Parameters in f32, still of their graph.
+struct Widen;
+
+impl ModuleMapper for Widen {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(widen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, FloatDType, Tolerance};
+
+    #[test]
+    fn half_precision_is_rounded_once() {
+        let device = Device::flex();
+        device.seed(3);
+        for config in [NormConfig::Layer { epsilon: 1e-5 }, NormConfig::Rms { epsilon: 1e-6 }] {
+            let x = Tensor::<2>::random([4, 64], Distribution::Normal(100.0, 3.0), &device);
+            let half = x.cast(FloatDType::BF16);
+            let norm = config.init(64, &device);
+            let expected = norm.forward(widen(half.clone())).cast(FloatDType::BF16);
+            let found = norm.clone().map(&mut Narrow).forward(half);
+            assert_eq!(found.dtype(), expected.dtype());
+            found.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(0.0));
+        }
+    }
+
+    struct Narrow;
+
+    impl ModuleMapper for Narrow {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|value| value.cast(FloatDType::BF16))
         }
     }
 }

@@ -74,10 +74,11 @@ impl TransformerResampler {
     /// If the features' width is not the resampler's.
     pub fn forward(&self, features: Tensor<5>) -> Tensor<4> {
         let [batch, media, ..] = features.dims();
-        let [n_latents, width] = self.latents.dims();
-        let features = media_tokens(self.input.as_ref(), features, self.frame_embeddings.as_ref(), width); // [B*M, F*P, E]
+        let latents = self.latents.val();
+        let [n_latents, width] = latents.dims();
+        let features = media_tokens(self.input.as_ref(), features, self.frame_embeddings.as_ref(), &latents); // [B*M, F*P, E]
         let [rows, positions, _] = features.dims();
-        let latents = self.latents.val().unsqueeze::<3>().expand([rows, n_latents, width]);
+        let latents = latents.unsqueeze::<3>().expand([rows, n_latents, width]);
         let tokens = Tensor::cat(vec![features, latents], 1); // [B*M, F*P + R, E]
         let tokens = self.layers.iter().fold(tokens, |tokens, layer| layer.forward(tokens));
         let latents = tokens.narrow(1, positions, n_latents);
@@ -146,7 +147,7 @@ impl MlpResampler {
     pub fn forward(&self, features: Tensor<5>) -> Tensor<4> {
         let [batch, media, ..] = features.dims();
         let tokens =
-            media_tokens(self.input.as_ref(), features, self.frame_embeddings.as_ref(), self.d_model); // [B*M, F*P, E]
+            media_tokens(self.input.as_ref(), features, self.frame_embeddings.as_ref(), &self.norm_weight()); // [B*M, F*P, E]
         let tokens = self.layers.iter().fold(tokens, |tokens, layer| {
             let h = layer.feed_forward_norm.forward(tokens.clone());
             tokens + layer.feed_forward.forward(h)

@@ -8,6 +8,7 @@
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
+use flamingo_core::precision::{like, widen};
 
 /// Standardises channels and projects them.
 #[derive(Module, Debug)]
@@ -65,8 +66,9 @@ impl FeatureInput {
         let [batch, media, frames, positions, _] = features.dims();
         let [d_input] = self.mean.dims();
         assert_shape!(features, [batch, media, frames, positions, d_input]);
-        let row = |values: &Param<Tensor<1>>| values.val().reshape([1, 1, 1, 1, d_input]);
-        self.projection.forward((features - row(&self.mean)) * row(&self.scale))
+        let row = |values: &Param<Tensor<1>>| widen(values.val()).reshape([1, 1, 1, 1, d_input]);
+        let standard = (widen(features) - row(&self.mean)) * row(&self.scale);
+        self.projection.forward(like(standard, &self.projection.weight.val()))
     }
 }
 

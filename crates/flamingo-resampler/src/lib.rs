@@ -24,6 +24,7 @@ mod input;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
+use flamingo_core::precision::like;
 use flamingo_nn::{Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig};
 use serde::{Deserialize, Serialize};
 
@@ -237,9 +238,11 @@ impl PerceiverResampler {
     /// If the features' width is not what the resampler takes.
     pub fn forward(&self, features: Tensor<5>) -> Tensor<4> {
         let [batch, media, ..] = features.dims();
-        let [n_latents, width] = self.latents.dims();
-        let media_tokens = media_tokens(self.input.as_ref(), features, self.frame_embeddings.as_ref(), width);
-        let latents = self.latents.val().unsqueeze::<3>().expand([batch * media, n_latents, width]);
+        let latents = self.latents.val();
+        let [n_latents, width] = latents.dims();
+        let media_tokens =
+            media_tokens(self.input.as_ref(), features, self.frame_embeddings.as_ref(), &latents);
+        let latents = latents.unsqueeze::<3>().expand([batch * media, n_latents, width]);
         let latents =
             self.layers.iter().fold(latents, |latents, layer| layer.forward(&media_tokens, latents));
         self.norm.forward(latents).reshape([batch, media, n_latents, width])
@@ -272,17 +275,19 @@ impl PerceiverLayer {
     }
 }
 
-/// `[B, M, F, P, d_input]` to `[B*M, F*P, E]`, each frame with its embedding.
-fn media_tokens(
+/// `[B, M, F, P, d_input]` to `[B*M, F*P, E]`, each frame with its embedding. `weights`, `[.., E]`, are some that the
+/// features meet next.
+fn media_tokens<const D: usize>(
     input: Option<&FeatureInput>,
     features: Tensor<5>,
     frame_embeddings: Option<&Param<Tensor<2>>>,
-    d_model: usize,
+    weights: &Tensor<D>,
 ) -> Tensor<3> {
+    let d_model = weights.dims()[D - 1];
     let [batch, media, frames, positions, _] = features.dims();
     let features = match input {
         Some(input) => input.forward(features),
-        None => features,
+        None => like(features, weights),
     };
     assert_shape!(features, [batch, media, frames, positions, d_model]);
     let features = match frame_embeddings {
@@ -303,7 +308,8 @@ fn interpolate_frames(embeddings: Tensor<2>, frames: usize) -> Tensor<2> {
         return embeddings.slice(0..frames);
     }
     let device = embeddings.device();
-    Tensor::<2>::from_data(interpolation_weights(trained, frames), &device).matmul(embeddings)
+    let weights = Tensor::<2>::from_data(interpolation_weights(trained, frames), &device);
+    like(weights, &embeddings).matmul(embeddings)
 }
 
 /// `[frames, trained]`: row f holds the weights of the two trained frames around frame f.

@@ -6,14 +6,13 @@
 use std::panic::resume_unwind;
 use std::thread;
 
-use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::Tensor;
+use flamingo_core::Precision;
 
 use crate::config::SourceSpec;
 use crate::error::TrainError;
 use crate::objective::{LossOutput, Objective};
-use crate::optimizer::leaf_like;
+use crate::precision::{narrowed, with_own_leaves};
 
 /// A part of the batch of one source.
 pub(crate) struct Part<B> {
@@ -23,7 +22,19 @@ pub(crate) struct Part<B> {
     pub(crate) batch: B,
 }
 
-/// One loss for each source that has a part, with its index and in its order, and the gradient of their weighted sum.
+/// How parts are computed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Passes<'a> {
+    pub(crate) sources: &'a [SourceSpec],
+    pub(crate) precision: Precision,
+    /// Factor on every gradient; see [`LossScale`](crate::LossScale).
+    pub(crate) scale: f64,
+    /// How many parts at once.
+    pub(crate) threads: usize,
+}
+
+/// One loss for each source that has a part, with its index and in its order, and the gradient of their weighted sum
+/// times the scale.
 ///
 /// # Errors
 ///
@@ -31,19 +42,18 @@ pub(crate) struct Part<B> {
 pub(crate) fn accumulate<O: Objective>(
     objective: &O,
     model: &O::Model,
-    sources: &[SourceSpec],
+    passes: Passes<'_>,
     parts: Vec<Part<O::Batch>>,
-    threads: usize,
 ) -> Result<(Vec<(usize, LossOutput)>, GradientsParams), TrainError> {
     let mut accumulator = GradientsAccumulator::new();
-    let mut outputs: Vec<Option<LossOutput>> = sources.iter().map(|_| None).collect();
+    let mut outputs: Vec<Option<LossOutput>> = passes.sources.iter().map(|_| None).collect();
     let mut parts = parts.into_iter();
     loop {
-        let wave: Vec<_> = parts.by_ref().take(threads.max(1)).collect();
+        let wave: Vec<_> = parts.by_ref().take(passes.threads.max(1)).collect();
         if wave.is_empty() {
             break;
         }
-        for (source, result) in side_by_side(objective, model, sources, wave) {
+        for (source, result) in side_by_side(objective, model, passes, wave) {
             let (output, gradients) = result?;
             accumulator.accumulate(model, gradients);
             outputs[source] = Some(match outputs[source].take() {
@@ -63,17 +73,17 @@ type PartResult = Result<(LossOutput, GradientsParams), TrainError>;
 fn side_by_side<O: Objective>(
     objective: &O,
     model: &O::Model,
-    sources: &[SourceSpec],
+    passes: Passes<'_>,
     wave: Vec<Part<O::Batch>>,
 ) -> Vec<(usize, PartResult)> {
     if wave.len() == 1 {
-        let of_part = |part: Part<O::Batch>| (part.source, compute(objective, model, sources, part));
+        let of_part = |part: Part<O::Batch>| (part.source, compute(objective, model, passes, part));
         return wave.into_iter().map(of_part).collect();
     }
     thread::scope(|scope| {
         let start = |part: Part<O::Batch>| {
             let model = with_own_leaves(model.clone());
-            (part.source, scope.spawn(move || compute(objective, &model, sources, part)))
+            (part.source, scope.spawn(move || compute(objective, &model, passes, part)))
         };
         let running: Vec<_> = wave.into_iter().map(start).collect();
         let end = |(source, thread): (usize, thread::ScopedJoinHandle<'_, PartResult>)| {
@@ -87,16 +97,16 @@ fn side_by_side<O: Objective>(
 fn compute<O: Objective>(
     objective: &O,
     model: &O::Model,
-    sources: &[SourceSpec],
+    passes: Passes<'_>,
     part: Part<O::Batch>,
 ) -> PartResult {
-    let spec = &sources[part.source];
-    let mut output = objective.loss(model, part.source, part.batch);
+    let spec = &passes.sources[part.source];
+    let mut output = objective.loss(&narrowed(model, passes.precision), part.source, part.batch);
     if !output.loss.is_tracked() {
         return Err(TrainError::NothingTrainable { source_name: spec.name.clone() });
     }
     output.loss = output.loss.mul_scalar(part.share);
-    let gradients = output.loss.clone().mul_scalar(spec.weight).backward();
+    let gradients = output.loss.clone().mul_scalar(spec.weight * passes.scale).backward();
     output.loss = output.loss.inner();
     output.extra.iter_mut().for_each(|(_, value)| *value *= part.share);
     Ok((output, GradientsParams::from_grads(gradients, model)))
@@ -112,24 +122,5 @@ impl LossOutput {
             images: self.images + other.images,
             extra: extra.map(|((name, a), (_, b))| (name, a + b)).collect(),
         }
-    }
-}
-
-/// The same weights under the same ids as new leaves: Burn keeps everything that hangs on one leaf in one graph behind
-/// one lock, and threads that share leaves would wait for each other.
-fn with_own_leaves<M: Module>(model: M) -> M {
-    model.map(&mut OwnLeaves)
-}
-
-struct OwnLeaves;
-
-impl ModuleMapper for OwnLeaves {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if !param.val().is_require_grad() {
-            return param;
-        }
-        let (id, tensor, mapper) = param.consume();
-        let leaf = leaf_like(tensor.clone().inner(), &tensor);
-        Param::from_mapped_value(id, leaf, mapper)
     }
 }

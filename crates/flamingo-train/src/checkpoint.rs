@@ -19,6 +19,7 @@ use crate::files::{self, read_tensors, write_tensors};
 use crate::metrics::Window;
 use crate::optimizer::{PathAdamW, StateError};
 use crate::paths::trainable_bytes;
+use crate::precision::LossScale;
 use crate::weights;
 
 const MODEL: &str = "model.safetensors";
@@ -36,6 +37,12 @@ pub struct CheckpointState {
     pub config: TrainConfig,
     /// Where each source of batches stands, by name.
     pub streams: BTreeMap<String, Value>,
+    /// The same of the further replicas of a data-parallel run, in the order of their ranks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<BTreeMap<String, Value>>,
+    /// The factor on losses, with f16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScale>,
     /// Seconds of training so far, over all sessions.
     pub elapsed_s: f64,
     /// What was measured after this very update.
@@ -162,6 +169,24 @@ impl Checkpoint {
     /// What it says about the run.
     pub fn state(&self) -> &CheckpointState {
         &self.state
+    }
+
+    /// Where the streams of replica `rank` of `world` stand.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::ResumeMismatch`] if there were not as many replicas.
+    pub(crate) fn places(&self, rank: usize, world: usize) -> Result<&BTreeMap<String, Value>, TrainError> {
+        let before = self.state.replicas.len() + 1;
+        if before != world {
+            return Err(TrainError::ResumeMismatch {
+                path: self.path.join(STATE),
+                key: "replicas".to_owned(),
+                before: before.to_string(),
+                now: world.to_string(),
+            });
+        }
+        Ok(rank.checked_sub(1).map_or(&self.state.streams, |further| &self.state.replicas[further]))
     }
 
     /// Refuses to continue under a configuration that would train differently.
@@ -297,6 +322,8 @@ mod tests {
             step,
             config: config(),
             streams: BTreeMap::from([("left".to_owned(), Value::from(3))]),
+            replicas: Vec::new(),
+            loss_scale: None,
             elapsed_s: 0.1,
             evaluation: BTreeMap::new(),
             window: Window::default(),

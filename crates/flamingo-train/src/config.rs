@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use flamingo_core::nearest;
+use flamingo_core::{Precision, nearest};
 
 use crate::error::TrainError;
 use crate::schedule::Schedule;
@@ -34,6 +34,10 @@ pub struct TrainConfig {
     /// which takes less memory, and side by side on a CPU, which takes less time. The sum is the same but for rounding.
     #[serde(default = "whole")]
     pub microbatches: usize,
+    /// Number format of activations and frozen weights: `f32`, `bf16` or `f16`. Weights that learn, and the optimizer, are
+    /// in f32 in any case; with `f16` losses are scaled ([`LossScale`](crate::LossScale)).
+    #[serde(default)]
+    pub precision: Precision,
     /// Updates between two metric records.
     pub log_every: u64,
     /// Updates between two checkpoints. The last update always makes one.
@@ -307,6 +311,7 @@ pub(crate) mod tests {
             ],
             mixing: Mixing::default(),
             microbatches: 1,
+            precision: Precision::default(),
             log_every: 3,
             checkpoint_every: 4,
             keep_last: 2,

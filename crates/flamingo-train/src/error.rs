@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use flamingo_core::DeviceError;
 use thiserror::Error;
 
 use crate::divergence::Evidence;
@@ -170,6 +171,21 @@ pub enum TrainError {
         value: f64,
         /// Where it shows, and on which batch.
         evidence: Box<Evidence>,
+    },
+    /// The device cannot do what the configuration asks for.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Another replica of a data-parallel run has ended.
+    #[error("replica {rank} has ended, so this one cannot go on; its own message says why")]
+    ReplicaLost {
+        /// Which one, from 0.
+        rank: usize,
+    },
+    /// Replicas do not understand each other.
+    #[error("a replica sent what this one cannot read ({message}); do all run the same program?")]
+    ReplicaGarbled {
+        /// What is wrong.
+        message: String,
     },
     /// No parameter can learn from the loss.
     #[error(

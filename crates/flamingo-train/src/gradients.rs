@@ -5,7 +5,8 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{FloatDType, Tensor};
+use flamingo_core::precision::widen;
 
 use crate::config::TrainConfig;
 use crate::paths::{PathStack, track_path};
@@ -124,14 +125,6 @@ impl ModuleVisitor for ClipAdaptive<'_> {
 fn unit_norm<const D: usize>(tensor: Tensor<D>, unit_dim: Option<usize>) -> Tensor<D> {
     let squares = widen(tensor).square();
     (0..D).filter(|dim| Some(*dim) != unit_dim).fold(squares, |sum, dim| sum.sum_dim(dim)).sqrt()
-}
-
-/// Half-precision sums of squares overflow or lose everything: they are taken in f32.
-fn widen<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    match tensor.dtype() {
-        DType::F16 | DType::BF16 => tensor.cast(FloatDType::F32),
-        _ => tensor,
-    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,16 @@ pub enum Schedule {
         /// Final learning rate as a fraction of `peak`.
         end_factor: f64,
     },
+    /// By the same factor with every update, to `peak * end_factor` at the end of the run (the paper's fine-tuning, appendix
+    /// B.2.2).
+    Exponential {
+        /// Highest learning rate.
+        peak: f64,
+        /// Updates until `peak`; 0 for none.
+        warmup: u64,
+        /// Final learning rate as a fraction of `peak`; above 0.
+        end_factor: f64,
+    },
     /// `peak * sqrt(warmup / updates)`: needs no planned end.
     InverseSqrt {
         /// Highest learning rate.
@@ -69,6 +79,7 @@ impl Schedule {
             Schedule::Cosine { end_factor, .. } => {
                 peak * (end_factor + (1.0 - end_factor) * 0.5 * (1.0 + (PI * progress).cos()))
             }
+            Schedule::Exponential { end_factor, .. } => peak * end_factor.powf(progress),
             Schedule::InverseSqrt { .. } => peak * (warmup.max(1) as f64 / done).sqrt(),
         }
     }
@@ -79,6 +90,7 @@ impl Schedule {
             Schedule::Constant { peak, .. }
             | Schedule::Linear { peak, .. }
             | Schedule::Cosine { peak, .. }
+            | Schedule::Exponential { peak, .. }
             | Schedule::InverseSqrt { peak, .. } => peak,
         }
     }
@@ -89,6 +101,7 @@ impl Schedule {
             Schedule::Constant { warmup, .. }
             | Schedule::Linear { warmup, .. }
             | Schedule::Cosine { warmup, .. }
+            | Schedule::Exponential { warmup, .. }
             | Schedule::InverseSqrt { warmup, .. } => warmup,
         }
     }
@@ -96,7 +109,9 @@ impl Schedule {
     /// The final learning rate as a fraction of the peak, where the shape has one.
     pub fn end_factor(&self) -> Option<f64> {
         match *self {
-            Schedule::Linear { end_factor, .. } | Schedule::Cosine { end_factor, .. } => Some(end_factor),
+            Schedule::Linear { end_factor, .. }
+            | Schedule::Cosine { end_factor, .. }
+            | Schedule::Exponential { end_factor, .. } => Some(end_factor),
             Schedule::Constant { .. } | Schedule::InverseSqrt { .. } => None,
         }
     }
@@ -116,6 +131,7 @@ mod tests {
             Schedule::Constant { peak: 2.0, warmup: 4 },
             Schedule::Linear { peak: 2.0, warmup: 4, end_factor: 0.1 },
             Schedule::Cosine { peak: 2.0, warmup: 4, end_factor: 0.1 },
+            Schedule::Exponential { peak: 2.0, warmup: 4, end_factor: 0.1 },
             Schedule::InverseSqrt { peak: 2.0, warmup: 4 },
         ] {
             close(schedule.at(0, 20), 0.5);
@@ -132,6 +148,9 @@ mod tests {
         let cosine = Schedule::Cosine { peak: 2.0, warmup: 4, end_factor: 0.1 };
         close(cosine.at(12, 20), 1.1);
         close(cosine.at(20, 20), 0.2);
+        let exponential = Schedule::Exponential { peak: 2.0, warmup: 4, end_factor: 0.25 };
+        close(exponential.at(12, 20), 1.0);
+        close(exponential.at(20, 20), 0.5);
         let inverse = Schedule::InverseSqrt { peak: 2.0, warmup: 4 };
         close(inverse.at(15, 20), 1.0);
         close(Schedule::Constant { peak: 2.0, warmup: 4 }.at(1000, 20), 2.0);

@@ -6,16 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, FloatDType, Tensor};
+use flamingo_core::Precision;
 use flamingo_core::seed::{derive, word};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::accumulate::{Part, accumulate};
+use crate::accumulate::{Part, Passes, accumulate};
 use crate::checkpoint::{Checkpoint, CheckpointState};
 use crate::config::{SourceSpec, TrainConfig};
 use crate::divergence::{Evidence, batch_file};
@@ -26,8 +29,10 @@ use crate::metrics::{MetricRecord, MetricSink, Window};
 use crate::objective::{LossOutput, Objective};
 use crate::optimizer::PathAdamW;
 use crate::paths::trainable_paths;
+use crate::precision::{LossScale, Shelf, narrowed};
 use crate::progress::{Progress, Update, View};
 use crate::stream::{BatchStream, StreamError};
+use crate::sync::{GradientSync, agree, share};
 
 /// The stream of one source.
 pub type BoxStream<B> = Box<dyn BatchStream<Batch = B>>;
@@ -46,12 +51,14 @@ pub struct Trainer {
     /// How many parts of an update are computed at once ([`flamingo_core::device::concurrency`]). Changes the time only,
     /// except where the model draws from the device's random numbers (dropout): then 1 keeps runs reproducible.
     pub threads: usize,
+    /// The other replicas of a data-parallel run; [`Alone`](crate::Alone) without any.
+    pub sync: Arc<dyn GradientSync>,
 }
 
 /// What a stage ended with.
 #[derive(Debug)]
 pub struct Outcome<M> {
-    /// The model, still on the autodiff device.
+    /// The model, still on the autodiff device; what is frozen is as it was, whatever the precision.
     pub model: M,
     /// Updates done.
     pub step: u64,
@@ -65,13 +72,14 @@ impl Trainer {
     /// Trains `model` until the last update, or until `stop` is set; continues from the newest checkpoint if the
     /// run folder has one of this stage.
     ///
-    /// `streams` are in the order of [`TrainConfig::sources`]. A finished stage returns its model at once.
+    /// `streams` are in the order of [`TrainConfig::sources`]. A finished stage returns its model at once. Of several
+    /// replicas, each calls this with streams of its own and gets the same model; the first one writes.
     ///
     /// # Errors
     ///
-    /// If the configuration makes no sense or does not suit the model, if a stream fails, if a loss or gradient is not
-    /// finite, if a checkpoint belongs to another configuration or does not fit, or if a file cannot be written. What was
-    /// on disk stays.
+    /// If the configuration makes no sense or does not suit the model or its device, if replicas start from different
+    /// weights or one has ended, if a stream fails, if a loss or gradient is not finite, if a checkpoint belongs to another
+    /// configuration or does not fit, or if a file cannot be written. What was on disk stays.
     pub fn fit<O: Objective>(
         &self,
         objective: &O,
@@ -97,21 +105,39 @@ impl Trainer {
         sink: &mut dyn MetricSink,
         stop: &AtomicBool,
     ) -> Result<Outcome<O::Model>, TrainError> {
+        let outcome = self.fit_whole(objective, model, streams, Watch { evaluators, sink, stop });
+        if outcome.is_err() {
+            self.sync.leave();
+        }
+        outcome
+    }
+
+    fn fit_whole<O: Objective>(
+        &self,
+        objective: &O,
+        model: O::Model,
+        streams: &mut [BoxStream<O::Batch>],
+        watch: Watch<'_, O::Model>,
+    ) -> Result<Outcome<O::Model>, TrainError> {
         // Looking at every parameter also creates those that Burn left for their first use, in the model's order and
         // before the loop seeds the device: initial weights depend on the caller's seed alone.
         self.check(&model, streams.len())?;
-        if self.config.evaluate_every > 0 && evaluators.is_empty() {
+        if self.config.evaluate_every > 0 && watch.evaluators.is_empty() {
             let message = "this stage has nothing to evaluate with: set it to 0";
             return Err(TrainError::config("evaluate_every", message));
         }
+        let (model, shelf) = Shelf::fill(model, self.config.precision);
         let session = self.begin(model, streams)?;
+        agree(&*self.sync, &session.model)?;
         if session.step == self.config.steps {
-            return Ok(session.outcome(true));
+            return Ok(session.outcome(shelf, true));
         }
-        sink.begin(&self.stage, session.step)?;
-        let session = self.run(objective, session, streams, Watch { evaluators, sink, stop })?;
+        if self.writes() {
+            watch.sink.begin(&self.stage, session.step)?;
+        }
+        let session = self.run(objective, session, streams, watch)?;
         let finished = session.step == self.config.steps;
-        Ok(session.outcome(finished))
+        Ok(session.outcome(shelf, finished))
     }
 
     /// Makes `updates` updates of `model`, which is then dropped, and gives the seconds of each. Nothing is read from the
@@ -128,7 +154,8 @@ impl Trainer {
         updates: u64,
     ) -> Result<Vec<f64>, TrainError> {
         self.check(&model, streams.len())?;
-        let mut session = Session::new(model);
+        let (model, _shelf) = Shelf::fill(model, self.config.precision);
+        let mut session = Session::new(model, self.config.precision);
         let mut view = View::start(Progress::Hidden, &self.stage, 0, updates);
         let mut seconds = Vec::new();
         for _ in 0..updates {
@@ -146,25 +173,30 @@ impl Trainer {
             let message = format!("{sources} sources are configured, but {streams} streams of batches given");
             return Err(TrainError::config("sources", message));
         }
-        self.config.validate_against(&trainable_paths(model))
+        self.config.validate_against(&trainable_paths(model))?;
+        model.devices().iter().try_for_each(|device| Ok(self.config.precision.check(device)?))
     }
 
     /// A new session, or the one of the newest checkpoint.
     fn begin<M: Module, B>(&self, model: M, streams: &mut [BoxStream<B>]) -> Result<Session<M>, TrainError> {
-        Checkpoint::sweep(&self.checkpoints)?;
-        let mut session = Session::new(model);
+        if self.writes() {
+            Checkpoint::sweep(&self.checkpoints)?;
+        }
+        let mut session = Session::new(model, self.config.precision);
         let Some(checkpoint) = Checkpoint::latest(&self.checkpoints)? else { return Ok(session) };
         checkpoint.check_config(&self.config)?;
         (session.model, session.optimizer) = checkpoint.load_into(session.model)?;
         let state = checkpoint.state();
+        let places = checkpoint.places(self.sync.rank(), self.sync.world())?;
         for (spec, stream) in self.config.sources.iter().zip(streams) {
-            let place = state.streams.get(&spec.name).ok_or_else(|| {
+            let place = places.get(&spec.name).ok_or_else(|| {
                 TrainError::corrupt(checkpoint.path(), format!("no place for the source {:?}", spec.name))
             })?;
             stream.restore(place).map_err(|error| stream_error(spec, 0, error))?;
         }
         (session.step, session.elapsed_s, session.window, session.evaluation) =
             (state.step, state.elapsed_s, state.window.clone(), state.evaluation.clone());
+        session.loss_scale = state.loss_scale.clone().or(session.loss_scale);
         Ok(session)
     }
 
@@ -175,12 +207,12 @@ impl Trainer {
         streams: &mut [BoxStream<O::Batch>],
         mut watch: Watch<'_, O::Model>,
     ) -> Result<Session<O::Model>, TrainError> {
-        let mut view = View::start(self.progress, &self.stage, session.step, self.config.steps);
+        let progress = if self.writes() { self.progress } else { Progress::Hidden };
+        let mut view = View::start(progress, &self.stage, session.step, self.config.steps);
         while session.step < self.config.steps {
-            if watch.stop.load(Ordering::Relaxed) || view.stop_requested() {
+            if self.stopping(watch.stop.load(Ordering::Relaxed) || view.stop_requested())? {
                 if session.step > 0 {
-                    watch.sink.sync().map_err(|error| self.unsaved(session.step, None, error))?;
-                    self.save(&session, streams)?;
+                    self.save(&session, streams, watch.sink)?;
                 }
                 break;
             }
@@ -194,32 +226,47 @@ impl Trainer {
                 session.evaluation = self.evaluate(&mut watch.evaluators, &session, &mut view)?;
             }
             if every(self.config.log_every) || !session.evaluation.is_empty() {
-                let probes = objective.probes(&session.model);
+                let probes = session.probes(objective);
                 let record = session.window.take_record(&self.stage, step, lr, session.elapsed_s, probes);
                 let record = MetricRecord { evaluation: session.evaluation.clone(), ..record };
                 view.record(&record);
-                watch.sink.record(&record).map_err(|error| self.unsaved(step, None, error))?;
+                if self.writes() {
+                    watch.sink.record(&record).map_err(|error| self.unsaved(step, None, error))?;
+                }
             }
             if every(self.config.checkpoint_every) || self.is_best(&session)? {
-                watch.sink.sync().map_err(|error| self.unsaved(step, None, error))?;
-                self.save(&session, streams)?;
+                self.save(&session, streams, watch.sink)?;
             }
         }
         Ok(session)
     }
 
-    fn evaluate<M>(
+    /// What the replica that writes has measured: all go by the same numbers.
+    fn evaluate<M: Module>(
         &self,
         evaluators: &mut Evaluators<'_, M>,
         session: &Session<M>,
         view: &mut View,
     ) -> Result<BTreeMap<String, f64>, TrainError> {
+        if !self.writes() {
+            return self.measured(BTreeMap::new());
+        }
         let wanted = self.config.keep_best.as_deref();
-        let measured = measure(evaluators, &session.model, session.step, wanted)?;
+        let model = narrowed(&session.model, self.config.precision);
+        let measured = measure(evaluators, &model, session.step, wanted)?;
         for name in measured.lost {
             view.note(&format!("the evaluation after update {} gave no number for {name}", session.step));
         }
-        Ok(measured.finite)
+        self.measured(measured.finite)
+    }
+
+    /// Of what the replicas bring, that of the one that writes.
+    fn measured(&self, own: BTreeMap<String, f64>) -> Result<BTreeMap<String, f64>, TrainError> {
+        if self.sync.world() == 1 {
+            return Ok(own);
+        }
+        let all: Vec<BTreeMap<String, f64>> = self.gathered(&own)?;
+        Ok(all.into_iter().next().unwrap_or_default())
     }
 
     /// Whether the model was just measured to be better than every one of which there is a checkpoint.
@@ -245,10 +292,24 @@ impl Trainer {
         let due = self.config.due(session.step);
         let places: Vec<Value> = due.iter().map(|source| streams[*source].state()).collect();
         let parts = self.parts(objective, streams, &due, number)?;
-        let (outputs, mut grads) =
-            accumulate(objective, &session.model, &self.config.sources, parts, self.threads)?;
+        let passes = Passes {
+            sources: &self.config.sources,
+            precision: self.config.precision,
+            scale: session.loss_scale.as_ref().map_or(1.0, |scale| scale.factor),
+            threads: self.threads,
+        };
+        let (outputs, mut grads) = accumulate(objective, &session.model, passes, parts)?;
+        let outputs = share(&*self.sync, &session.model, outputs, &mut grads)?;
+        if passes.scale != 1.0 {
+            gradients::scale(&session.model, &mut grads, 1.0 / passes.scale);
+        }
         gradients::clip_adaptive(&session.model, &mut grads, &self.config);
-        let (losses, norm) = self.read_back(&session.model, &outputs, &grads)?;
+        let (losses, mut norm) = self.read_back(&session.model, &outputs, &grads)?;
+        let mut session = session;
+        let skipped = !norm.is_finite() && losses.iter().all(|loss| loss.is_finite()) && session.overflowed();
+        if skipped {
+            norm = 0.0;
+        }
         if let Some(suspicion) = self.suspicion(&outputs, &losses, norm) {
             let places: BTreeMap<usize, Value> = due.into_iter().zip(places).collect();
             return Err(self.diverged(objective, &session, streams, &grads, &places, suspicion));
@@ -257,7 +318,10 @@ impl Trainer {
             gradients::scale(&session.model, &mut grads, factor);
         }
         let lr = self.config.schedule.at(session.step, self.config.steps);
-        let mut session = session.apply(&self.config, lr, grads);
+        let mut session = match skipped {
+            true => Session { step: number, ..session },
+            false => session.apply(&self.config, lr, grads),
+        };
 
         let seconds = started.elapsed().as_secs_f64();
         session.elapsed_s += seconds;
@@ -356,10 +420,12 @@ impl Trainer {
             let again = places.get(&source).map(|place| stream.restore(place).and_then(|()| stream.next()));
             let Some(Ok(batch)) = again else { continue };
             session.seed(self.step_seed(step));
-            let layer = objective.diagnose(&session.model, source, &batch);
+            let model = narrowed(&session.model, self.config.precision);
+            let layer = objective.diagnose(&model, source, &batch);
             evidence.layer = evidence.layer.or(layer);
             let name = &self.config.sources[source].name;
-            evidence.keep(batch_file(&self.checkpoints, step, name), &objective.describe(&batch));
+            let name = if self.writes() { name.clone() } else { format!("{name}-{}", self.sync.rank()) };
+            evidence.keep(batch_file(&self.checkpoints, step, &name), &objective.describe(&batch));
         }
         let Suspicion { what, value, .. } = suspicion;
         TrainError::NonFinite { step, what, value, evidence: Box::new(evidence) }
@@ -367,17 +433,53 @@ impl Trainer {
 
     /// Decides the device's random numbers in an update, counted from 1.
     fn step_seed(&self, number: u64) -> u64 {
-        derive(self.config.seed, [word(&self.stage), number])
+        let seed = derive(self.config.seed, [word(&self.stage), number]);
+        match self.sync.rank() {
+            0 => seed,
+            rank => derive(seed, [rank as u64]),
+        }
     }
 
-    fn save<M: Module, B>(&self, session: &Session<M>, streams: &[BoxStream<B>]) -> Result<(), TrainError> {
+    /// Whether this replica is the one that writes.
+    fn writes(&self) -> bool {
+        self.sync.rank() == 0
+    }
+
+    /// Whether to stop before the next update: all replicas do, if one was asked to.
+    fn stopping(&self, asked: bool) -> Result<bool, TrainError> {
+        if self.sync.world() == 1 {
+            return Ok(asked);
+        }
+        Ok(self.sync.gather(asked.into())?.contains(&true.into()))
+    }
+
+    /// All replicas' values, in the order of their ranks.
+    fn gathered<T: Serialize + DeserializeOwned>(&self, own: &T) -> Result<Vec<T>, TrainError> {
+        let garbled = |error: serde_json::Error| TrainError::ReplicaGarbled { message: error.to_string() };
+        let all = self.sync.gather(serde_json::to_value(own).map_err(garbled)?)?;
+        all.into_iter().map(|value| serde_json::from_value(value).map_err(garbled)).collect()
+    }
+
+    fn save<M: Module, B>(
+        &self,
+        session: &Session<M>,
+        streams: &[BoxStream<B>],
+        sink: &mut dyn MetricSink,
+    ) -> Result<(), TrainError> {
         let names = self.config.sources.iter().map(|spec| spec.name.clone());
-        let places: BTreeMap<_, _> = names.zip(streams.iter().map(|stream| stream.state())).collect();
+        let places: Places = names.zip(streams.iter().map(|stream| stream.state())).collect();
+        let mut of_replicas: Vec<Places> = self.gathered(&places)?;
+        if !self.writes() {
+            return Ok(());
+        }
+        sink.sync().map_err(|error| self.unsaved(session.step, None, error))?;
         let state = CheckpointState {
             stage: self.stage.clone(),
             step: session.step,
             config: self.config.clone(),
-            streams: places,
+            streams: of_replicas.remove(0),
+            replicas: of_replicas,
+            loss_scale: session.loss_scale.clone(),
             elapsed_s: session.elapsed_s,
             evaluation: session.evaluation.clone(),
             window: session.window.clone(),
@@ -402,6 +504,9 @@ struct Watch<'a, M> {
     stop: &'a AtomicBool,
 }
 
+/// Where each source of batches stands, by name.
+type Places = BTreeMap<String, Value>;
+
 /// A number that is not finite.
 struct Suspicion {
     what: String,
@@ -414,6 +519,8 @@ struct Suspicion {
 struct Session<M> {
     model: M,
     optimizer: PathAdamW,
+    /// With f16.
+    loss_scale: Option<LossScale>,
     devices: Vec<Device>,
     step: u64,
     elapsed_s: f64,
@@ -424,11 +531,12 @@ struct Session<M> {
 
 impl<M: Module> Session<M> {
     /// Before the first update.
-    fn new(model: M) -> Self {
+    fn new(model: M, precision: Precision) -> Self {
         Self {
             devices: model.devices(),
             model,
             optimizer: PathAdamW::default(),
+            loss_scale: (precision == Precision::F16).then(LossScale::default),
             step: 0,
             elapsed_s: 0.0,
             evaluation: BTreeMap::new(),
@@ -436,8 +544,8 @@ impl<M: Module> Session<M> {
         }
     }
 
-    fn outcome(self, finished: bool) -> Outcome<M> {
-        Outcome { model: self.model, step: self.step, finished, seconds: self.elapsed_s }
+    fn outcome(self, shelf: Shelf, finished: bool) -> Outcome<M> {
+        Outcome { model: shelf.empty(self.model), step: self.step, finished, seconds: self.elapsed_s }
     }
 
     fn seed(&self, seed: u64) {
@@ -448,7 +556,23 @@ impl<M: Module> Session<M> {
     fn apply(mut self, config: &TrainConfig, lr: f64, grads: GradientsParams) -> Self {
         self.model = self.optimizer.step(config, lr, self.model, grads);
         self.step += 1;
+        self.loss_scale.iter_mut().for_each(LossScale::succeeded);
         self
+    }
+
+    /// Notes that a gradient is too large for f16; `false` if that is not what is wrong.
+    fn overflowed(&mut self) -> bool {
+        self.loss_scale.as_mut().is_some_and(LossScale::overflowed)
+    }
+
+    /// The model's own numbers, and those of the loss scale.
+    fn probes<O: Objective<Model = M>>(&self, objective: &O) -> Vec<(String, f64)> {
+        let mut probes = objective.probes(&self.model);
+        if let Some(scale) = &self.loss_scale {
+            probes.push(("loss_scale".to_owned(), scale.factor));
+            probes.push(("skipped_updates".to_owned(), scale.skipped as f64));
+        }
+        probes
     }
 }
 

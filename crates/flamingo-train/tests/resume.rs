@@ -4,14 +4,16 @@
 //! its own.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
+use flamingo_core::Precision;
 use flamingo_core::seed::derive;
 use flamingo_train::{
-    AdamWSpec, BoxStream, Existing, GroupSpec, Indexed, JsonlSink, LossOutput, MetricRecord, Mixing,
+    AdamWSpec, Alone, BoxStream, Existing, GroupSpec, Indexed, JsonlSink, LossOutput, MetricRecord, Mixing,
     Objective, Outcome, Progress, RunDir, Schedule, SourceSpec, StreamError, TrainConfig, Trainer,
     load_module, save_module,
 };
@@ -74,6 +76,7 @@ fn config(mixing: Mixing) -> TrainConfig {
         sources: ["pages", "pairs"].map(|name| SourceSpec { name: name.into(), weight: 0.5 }).into(),
         mixing,
         microbatches: 1,
+        precision: Precision::default(),
         // Neither divides the update at which the run is stopped.
         log_every: 3,
         checkpoint_every: 4,
@@ -105,6 +108,7 @@ fn session(folder: &Path, weights: &Path, mixing: Mixing, stop_at: u64) -> Outco
         checkpoints,
         progress: Progress::Hidden,
         threads: 1,
+        sync: Arc::new(Alone),
     };
     trainer.fit(&objective, model, &mut streams(), &mut sink, &objective.stop).unwrap()
 }

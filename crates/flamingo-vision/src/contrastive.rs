@@ -7,6 +7,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, assert_shape};
+use flamingo_core::precision::{like, widen};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::{VisionConfig, VisionEncoder};
@@ -88,15 +89,16 @@ pub fn contrastive_loss(
 ) -> Tensor<1> {
     let [n, joint] = images.dims();
     assert_shape!(texts, [n, joint]);
-    let logits = images.matmul(texts.transpose()) * inverse_temperature.reshape([1, 1]);
+    let logits = widen(images).matmul(widen(texts).transpose()) * widen(inverse_temperature).reshape([1, 1]);
     let target = Tensor::<2>::eye(n, &logits.device()) * (1.0 - label_smoothing) + label_smoothing / n as f64;
     let cross_entropy = |logits: Tensor<2>| (log_softmax(logits, 1) * target.clone()).sum().neg() / n as f64;
     cross_entropy(logits.clone()) + cross_entropy(logits.transpose())
 }
 
 fn normalise(x: Tensor<2>) -> Tensor<2> {
-    let norm = x.clone().square().sum_dim(1).sqrt().clamp_min(1e-6);
-    x / norm
+    let wide = widen(x.clone());
+    let norm = wide.clone().square().sum_dim(1).sqrt().clamp_min(1e-6);
+    like(wide / norm, &x)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, assert_shape, module::conv2d};
+use flamingo_core::precision::{like, widen};
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::FeatureTap;
@@ -141,6 +142,22 @@ pub struct EfficientNet {
 }
 
 impl EfficientNet {
+    /// With the norms' statistics left out of training, whatever was said of the other weights.
+    pub fn with_frozen_statistics(self) -> Self {
+        let block = |block: MbConv| MbConv {
+            expand: block.expand.map(FrozenNormConv::with_frozen_statistics),
+            depthwise: block.depthwise.with_frozen_statistics(),
+            project: block.project.with_frozen_statistics(),
+            ..block
+        };
+        Self {
+            stem: self.stem.with_frozen_statistics(),
+            blocks: self.blocks.into_iter().map(block).collect(),
+            final_conv: self.final_conv.with_frozen_statistics(),
+            ..self
+        }
+    }
+
     /// The grid of features, flattened row by row.
     ///
     /// # Shapes
@@ -162,7 +179,7 @@ impl EfficientNet {
     /// The output of the last stage, `[N, 3, I, I]` to `[N, width, h, w]`.
     pub fn stages(&self, images: Tensor<4>) -> Tensor<4> {
         assert_shape!(images, [_, 3, ..]);
-        let stem = relu6(self.stem.forward(images));
+        let stem = relu6(self.stem.forward(like(images, &self.stem.bias.val())));
         self.blocks.iter().fold(stem, |x, block| block.forward(x))
     }
 
@@ -184,6 +201,11 @@ pub struct MbConv {
 }
 
 impl MbConv {
+    fn with_frozen_statistics(self) -> Self {
+        let frozen = |values: Param<Tensor<1>>| values.set_require_grad(false);
+        Self { mean: frozen(self.mean), variance: frozen(self.variance), ..self }
+    }
+
     /// # Shapes
     ///
     /// `[N, in, h, w]` to `[N, out, ceil(h / stride), ceil(w / stride)]`.
@@ -244,9 +266,9 @@ impl FrozenNormConv {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = x.dims();
         let [output, _, kernel, _] = self.weight.dims();
-        let scale = self.gain.val() / (self.variance.val() + self.epsilon).sqrt();
-        let shift = self.bias.val() - self.mean.val() * scale.clone();
-        let weight = self.weight.val() * scale.reshape([output, 1, 1, 1]);
+        let scale = widen(self.gain.val()) / (widen(self.variance.val()) + self.epsilon).sqrt();
+        let shift = like(widen(self.bias.val()) - widen(self.mean.val()) * scale.clone(), &x);
+        let weight = like(widen(self.weight.val()) * scale.reshape([output, 1, 1, 1]), &x);
         let padding = [height, width].map(|side| same_padding(side, kernel, self.stride));
         let options = ConvOptions::new_with_padding([self.stride; 2], padding, [1, 1], self.groups);
         conv2d(x, weight, Some(shift), options)

@@ -173,6 +173,14 @@ pub enum VisionEncoder {
 }
 
 impl VisionEncoder {
+    /// With what is counted, not learned, left out of training: the statistics of batch normalisation.
+    pub fn with_frozen_statistics(self) -> Self {
+        match self {
+            Self::Efficientnet(net) => Self::Efficientnet(net.with_frozen_statistics()),
+            other => other,
+        }
+    }
+
     /// The grid of features, flattened row by row: what a resampler reads.
     ///
     /// # Shapes

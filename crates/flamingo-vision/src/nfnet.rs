@@ -16,6 +16,7 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor, assert_shape, module::avg_pool2d};
+use flamingo_core::precision::like;
 use flamingo_nn::Act;
 use serde::{Deserialize, Serialize};
 
@@ -218,6 +219,7 @@ impl NfNet {
     pub fn stages(&self, images: Tensor<4>) -> Tensor<4> {
         assert_shape!(images, [_, 3, ..]);
         let last = self.stem.len() - 1;
+        let images = like(images, &self.final_conv.bias.val());
         let stem = self.stem.iter().enumerate().fold(images, |x, (index, conv)| {
             let y = conv.forward(x);
             if index == last { y } else { self.act.forward(y) }

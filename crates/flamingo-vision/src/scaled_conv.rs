@@ -7,6 +7,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, module::conv2d};
+use flamingo_core::precision::{like, widen};
 use serde::{Deserialize, Serialize};
 
 use crate::padding::same_padding;
@@ -69,7 +70,7 @@ impl ScaledConv {
     /// `[N, in, h, w]` to `[N, out, ceil(h / stride), ceil(w / stride)]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = x.dims();
-        let weight = self.standardised();
+        let weight = like(self.standardised(), &x);
         let kernel = weight.dims()[2];
         let padding = [height, width].map(|side| same_padding(side, kernel, self.stride));
         let options = ConvOptions::new_with_padding([self.stride; 2], padding, [1, 1], self.groups);
@@ -78,7 +79,7 @@ impl ScaledConv {
 
     /// The weights as the convolution sees them, `[out, in / groups, k, k]`.
     pub fn standardised(&self) -> Tensor<4> {
-        let weight = self.weight.val();
+        let weight = widen(self.weight.val());
         let shape = weight.dims();
         let [output, fan_in] = [shape[0], shape[1] * shape[2] * shape[3]];
         let flat = weight.reshape([output, fan_in]);
@@ -88,7 +89,7 @@ impl ScaledConv {
             NfVariant::Timm => (variance + 1e-5).sqrt().recip() * (fan_in as f64).powf(-0.5),
             NfVariant::DeepMind => (variance * fan_in as f64).clamp_min(1e-4).sqrt().recip(),
         };
-        let gain = self.gain.val().reshape([output, 1]);
+        let gain = widen(self.gain.val()).reshape([output, 1]);
         (centred * (scale * gain)).reshape(shape)
     }
 }

@@ -8,6 +8,7 @@
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Initializer};
 use burn::tensor::{Device, Int, Tensor, assert_shape};
+use flamingo_core::precision::like;
 use flamingo_nn::{Act, Norm, NormConfig};
 use serde::{Deserialize, Serialize};
 
@@ -85,8 +86,9 @@ impl TextTower {
         let x = self.tokens.forward(ids) + positions.unsqueeze::<3>();
         let blocked = present.clone().equal_elem(0.0).reshape([n, 1, 1, len]).expand([n, 1, len, len]);
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x, Some(blocked.clone())));
-        let weights = present.clone() / present.sum_dim(1).clamp_min(1.0);
-        let pooled = (self.norm.forward(x) * weights.unsqueeze_dim::<3>(2)).sum_dim(1);
+        let x = self.norm.forward(x);
+        let weights = like(present.clone() / present.sum_dim(1).clamp_min(1.0), &x);
+        let pooled = (x * weights.unsqueeze_dim::<3>(2)).sum_dim(1);
         pooled.squeeze_dim(1)
     }
 }

@@ -15,6 +15,7 @@ use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, assert_shape, s};
+use flamingo_core::precision::like;
 use flamingo_nn::{Act, Norm, NormConfig};
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +158,7 @@ impl Vit {
     /// The first block's input: `[N, 3, I, I]` to `[N, T, W]`.
     pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         assert_shape!(images, [_, 3, ..]);
+        let images = like(images, &self.class.val());
         let patches = self.patches.forward(images).flatten::<3>(2, 3).swap_dims(1, 2); // [N, G^2, W]
         let [n, count, width] = patches.dims();
         let positions = self.positions.val();

@@ -9,15 +9,17 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use flamingo::HostBatch;
+use flamingo::core::Precision;
 use flamingo::lm::families::llama;
 use flamingo::loss::LossSpec;
 use flamingo::stages::language::LanguageObjective;
 use flamingo::train::footprint::{Footprint, peak_resident, resident};
 use flamingo::train::{
-    AdamWSpec, BoxStream, Indexed, Mixing, Progress, Schedule, SourceSpec, TrainConfig, Trainer,
+    AdamWSpec, Alone, BoxStream, Indexed, Mixing, Progress, Schedule, SourceSpec, TrainConfig, Trainer,
 };
 use serde_json::json;
 
@@ -76,6 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             sources: vec![SourceSpec { name: "text".to_owned(), weight: 1.0 }],
             mixing: Mixing::default(),
             microbatches: 1,
+            precision: Precision::default(),
             log_every: 1,
             checkpoint_every: 1,
             keep_last: 1,
@@ -85,6 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         checkpoints: PathBuf::new(),
         progress: Progress::Hidden,
         threads: 1,
+        sync: Arc::new(Alone),
     };
     let objective = LanguageObjective { device, loss: LossSpec::default() };
     let seconds = trainer.rehearse(&objective, model, &mut streams, UPDATES)?;

@@ -41,6 +41,7 @@ mod pixels;
 pub mod pretrained;
 pub mod prompt;
 pub mod published;
+pub mod recompute;
 pub mod run;
 pub mod score;
 pub mod stages;

@@ -13,6 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use flamingo_core::{Batch, MediaAttention, MediaLayout};
 use flamingo_lm::{Decoder, LayerHook, NoHook};
+use flamingo_nn::is_autodiff;
 use flamingo_resampler::{FeatureInput, Resampler};
 use flamingo_vision::VisionEncoder;
 use flamingo_xattn::{GatedXattnBlock, MediaKv, Sight};
@@ -58,13 +59,19 @@ impl FlamingoConfig {
 }
 
 impl Flamingo {
-    /// Ready to train: on the graph device, with vision and language model frozen, but for the new tokens' rows.
+    /// Ready to train: on the graph device, with vision and language model frozen, but for the new tokens' rows and for
+    /// adapters ([`flamingo_lm::LoraConfig`]).
     pub fn frozen_for_training(self) -> Self {
+        let model = self.tuned_for_training();
+        Self { vision: model.vision.valid().no_grad(), ..model }
+    }
+
+    /// The same with a vision encoder that learns (the paper's fine-tuning, section 3.2).
+    pub fn tuned_for_training(self) -> Self {
         let model = self.train();
-        let mut lm = model.lm.no_grad();
-        lm.new_embedding = lm.new_embedding.map(|table| table.set_require_grad(true));
         let resampler = model.resampler.map_input(FeatureInput::frozen_statistics);
-        Self { vision: model.vision.valid().no_grad(), resampler, lm, ..model }
+        let vision = model.vision.with_frozen_statistics();
+        Self { vision, resampler, lm: model.lm.frozen(), ..model }
     }
 
     /// Next-token scores `[B, L, V]` of a batch.
@@ -92,16 +99,17 @@ impl Flamingo {
         self.lm.hidden(ids, seen)
     }
 
-    /// The frozen encoder's features: `[B, M, F, 3, I, I]` to `[B, M, F, P, E]`, without a gradient graph.
+    /// The encoder's features: `[B, M, F, 3, I, I]` to `[B, M, F, P, E]`, with a gradient graph only if it learns.
     pub fn features(&self, pixels: Tensor<6>) -> Tensor<5> {
         let [batch, media, frames, channels, height, width] = pixels.dims();
         let images = pixels.inner().reshape([batch * media * frames, channels, height, width]);
+        let images = if is_autodiff(&self.vision) { Tensor::from_inner(images) } else { images };
         let features = self.vision.features(images);
         let [_, positions, d_features] = features.dims();
         features.reshape([batch, media, frames, positions, d_features])
     }
 
-    /// The features `[B, M, F, P, E]` of a batch, without a gradient graph: those that it brings, or else those of its
+    /// The features `[B, M, F, P, E]` of a batch: those that it brings, without a gradient graph, or else those of its
     /// pixels. `None` for text alone.
     pub fn features_of(&self, batch: &Batch) -> Option<Tensor<5>> {
         match (&batch.features, &batch.pixels) {
@@ -117,7 +125,7 @@ impl Flamingo {
 
     /// Features `[B, M, F, P, E]` to visual tokens `[B, M, R, E]`, on the resampler's own device.
     pub fn resample(&self, features: Tensor<5>) -> Tensor<4> {
-        let features = match self.resampler.is_autodiff() {
+        let features = match self.resampler.is_autodiff() && !features.is_autodiff() {
             true => Tensor::from_inner(features),
             false => features,
         };

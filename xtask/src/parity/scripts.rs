@@ -52,7 +52,7 @@ pub const SMOLLM2: Weights =
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 23] = [
+pub const SCRIPTS: [Script; 24] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
@@ -68,6 +68,7 @@ pub const SCRIPTS: [Script; 23] = [
     script("weights", &MAIN),
     script("language_models", &MAIN),
     script("llama_3", &LATER),
+    script("lora", &LATER),
     script("decoding", &MAIN),
     script("decoding", &LATER),
     script("generation", &MAIN),

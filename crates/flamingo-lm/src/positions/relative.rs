@@ -8,7 +8,8 @@
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
-use flamingo_nn::split_heads;
+use flamingo_core::precision::like;
+use flamingo_nn::{linear, split_heads};
 
 /// The parameters, where they live in [`SelfAttention`](crate::attention::SelfAttention).
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,8 @@ impl Relative<'_> {
     /// Projects the encoding of distances, `[S, D]` to `[1, H, S, K]`.
     pub fn project(&self, distances: Tensor<2>) -> Tensor<4> {
         let [n_heads, _] = self.content_bias.dims();
-        split_heads(self.position.forward(distances).unsqueeze::<3>(), n_heads)
+        let distances = like(distances, &self.position.weight.base());
+        split_heads(linear(self.position, distances).unsqueeze::<3>(), n_heads)
     }
 
     /// Queries `[B, H, L, K]`, the last of S tokens, and the projected distances `[1, H, S, K]` to queries that are

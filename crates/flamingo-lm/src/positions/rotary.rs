@@ -7,6 +7,7 @@
 use std::f32::consts::TAU;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use flamingo_core::precision::like;
 use serde::{Deserialize, Serialize};
 
 /// How the wavelengths of a model are stretched, so that it reads longer texts than it was first trained on.
@@ -114,8 +115,8 @@ impl Rotations {
         let [_, half] = self.cos.dims();
         let part = |from: usize, to: usize| x.clone().slice([0..batch, 0..heads, 0..len, from..to]);
         let (first, second) = (part(0, half), part(half, 2 * half)); // [B, H, L, R / 2]
-        let cos = || self.cos.clone().unsqueeze::<4>();
-        let sin = || self.sin.clone().unsqueeze::<4>();
+        let cos = || like(self.cos.clone(), &x).unsqueeze::<4>();
+        let sin = || like(self.sin.clone(), &x).unsqueeze::<4>();
         let mut turned = vec![first.clone() * cos() - second.clone() * sin(), second * cos() + first * sin()];
         if 2 * half < d_head {
             turned.push(part(2 * half, d_head));

@@ -7,6 +7,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamWConfig;
 use burn::tensor::{TensorData, Tolerance};
 
+use flamingo_core::precision::{like, widen};
+
 use super::*;
 use crate::config::tests::config;
 use crate::config::{AdamWSpec, GroupSpec, Mixing};
@@ -14,6 +16,7 @@ use crate::evaluation::Evaluator;
 use crate::metrics::MemorySink;
 use crate::run_dir::{Existing, RunDir};
 use crate::stream::Indexed;
+use crate::sync::{Alone, replicas, side_by_side};
 
 #[derive(Module, Debug)]
 struct Net {
@@ -43,7 +46,8 @@ impl Net {
         let device = self.body.weight.device();
         let x: Tensor<2> = Tensor::from_data(TensorData::new(xs.to_vec(), [xs.len() / 2, 2]), &device);
         let target = x.clone().sum_dim(1);
-        (self.head.forward(self.body.forward(x).tanh()) - target).square().mean()
+        let x = like(x, &self.body.weight.val());
+        (widen(self.head.forward(self.body.forward(x).tanh())) - target).square().mean()
     }
 }
 
@@ -113,6 +117,7 @@ fn trainer(folder: &tempfile::TempDir, config: TrainConfig) -> Trainer {
         checkpoints: run.checkpoints("stage"),
         progress: Progress::Hidden,
         threads: 1,
+        sync: Arc::new(Alone),
     }
 }
 
@@ -433,4 +438,258 @@ fn what_cannot_work_is_refused() {
     assert!(error.to_string().contains("\"right\" failed at step 1") && reason == "shard 3 is torn");
     let mut left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.all(|name| name == ".lock"), "nothing was written");
+}
+
+fn weights(model: &Net) -> Vec<f32> {
+    [&model.body.weight, &model.head.weight]
+        .iter()
+        .flat_map(|weight| weight.val().inner().into_data().iter::<f32>().collect::<Vec<_>>())
+        .collect()
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn half_precision_follows_f32() {
+    let run = |precision: Precision| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sink = MemorySink::default();
+        let config = TrainConfig { precision, steps: 150, log_every: 50, ..config() };
+        let model = trainer(&folder, config)
+            .fit(&Regression::default(), net(), &mut streams(), &mut sink, &AtomicBool::new(false))
+            .unwrap()
+            .model;
+        (weights(&model), sink.records)
+    };
+    let (expected, losses) = run(Precision::F32);
+    for (precision, tolerance) in [(Precision::Bf16, 0.1), (Precision::F16, 0.02)] {
+        let (found, records) = run(precision);
+        let difference = largest_difference(&expected, &found);
+        assert!(difference > 0.0 && difference < tolerance, "{precision}: {difference}");
+        for (record, exact) in records.iter().zip(&losses) {
+            let (loss, exact) = (record.losses["left"], exact.losses["left"]);
+            assert!((loss - exact).abs() < 0.1 * exact + 0.02, "{precision}: {loss} {exact}");
+        }
+        let scaled = records[0].probes.contains_key("loss_scale");
+        assert_eq!(scaled, precision == Precision::F16);
+    }
+}
+
+/// Each update here is a 2000th of the weights: bf16, which knows steps of a 256th, would keep them where they are.
+#[test]
+fn updates_too_small_for_half_precision_add_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        precision: Precision::Bf16,
+        steps: 40,
+        weight_decay: 0.0,
+        groups: Vec::new(),
+        schedule: crate::Schedule::Constant { peak: 5e-5, warmup: 0 },
+        ..config()
+    };
+    let before = weights(&net());
+    let after = weights(&fit(&folder, config, &Regression::default(), net()).unwrap().model);
+    let rounded = |value: f32| f32::from_bits((value.to_bits() + 0x8000) & 0xffff_0000);
+    let moved: Vec<(f32, f32)> = before.iter().copied().zip(after).filter(|(b, _)| b.abs() > 0.1).collect();
+    assert!(moved.len() > 5);
+    for (before, after) in moved {
+        let step = 5e-5f32.copysign(after - before);
+        assert_eq!(rounded(rounded(before) + step), rounded(before), "one update is lost in bf16");
+        assert!((after - before).abs() > 5.0 * step.abs(), "{before} {after}");
+    }
+}
+
+#[test]
+fn overflows_of_f16_are_skipped_counted_and_resumed() {
+    // A gradient of about 2 times 65536 is too large for f16, which ends at 65504.
+    let folder = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let config = TrainConfig {
+        precision: Precision::F16,
+        log_every: 1,
+        clip_norm: None,
+        groups: Vec::new(),
+        sources: vec![
+            SourceSpec { name: "left".into(), weight: 64.0 },
+            SourceSpec { name: "right".into(), weight: 64.0 },
+        ],
+        ..config()
+    };
+    let run = |objective: &Regression<'_>, folder: &tempfile::TempDir| {
+        let mut sink = MemorySink::default();
+        let never = AtomicBool::new(false);
+        let stop = objective.stop_at.map_or(&never, |(_, stop)| stop);
+        let outcome =
+            trainer(folder, config.clone()).fit(objective, net(), &mut streams(), &mut sink, stop).unwrap();
+        (weights(&outcome.model), sink.records)
+    };
+    run(&Regression { stop_at: Some((4, &stop)), ..Regression::default() }, &folder);
+    let (resumed, records) = run(&Regression::default(), &folder);
+    let whole = tempfile::tempdir().unwrap();
+    let (expected, all) = run(&Regression::default(), &whole);
+    assert_eq!(resumed, expected);
+    assert_eq!(records.last().unwrap().probes, all.last().unwrap().probes);
+
+    let first = &all[0];
+    assert_eq!((first.probes["skipped_updates"], first.probes["loss_scale"]), (1.0, 32_768.0));
+    assert_eq!(first.grad_norm, 0.0, "an update that was skipped has no gradient");
+    let last = all.last().unwrap();
+    assert!(last.probes["skipped_updates"] < 10.0 && last.grad_norm > 0.0, "{last:?}");
+}
+
+#[test]
+fn replicas_on_parts_of_the_data_are_one_on_all_of_it() {
+    let steps = 12;
+    let config = TrainConfig { steps, log_every: 1, checkpoint_every: 5, ..config() };
+    // The whole batch of update k: rows of batches 3k, 3k + 1 and 3k + 2.
+    let parts = 3u64;
+    let sharded = |rank: u64, world: u64| -> Vec<BoxStream<Vec<f32>>> {
+        let stream = |source| {
+            Indexed::new(1, move |index| {
+                let all = (0..parts).filter(|part| part % world == rank);
+                Ok::<_, StreamError>(all.flat_map(|part| batch(source, parts * index + part)).collect())
+            })
+        };
+        vec![Box::new(stream(0)), Box::new(stream(1))]
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = MemorySink::default();
+    let never = AtomicBool::new(false);
+    let alone = trainer(&folder, config.clone())
+        .fit(&Regression::default(), net(), &mut sharded(0, 1), &mut sink, &never)
+        .unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let base = net();
+    let train = |stop_at: Option<u64>, record: &std::sync::Mutex<MemorySink>| {
+        let stop = AtomicBool::new(false);
+        side_by_side(replicas(3), |sync| {
+            let rank = sync.rank();
+            // Only one of them is asked to stop.
+            let stop_at = stop_at.filter(|_| rank == 1).map(|at| (at, &stop));
+            let objective = Regression { stop_at, ..Regression::default() };
+            let trainer = Trainer { sync, ..trainer(&folder, config.clone()) };
+            let mut sink = MemorySink::default();
+            let mine = AtomicBool::new(false);
+            let asked = if rank == 1 { &stop } else { &mine };
+            let outcome =
+                trainer.fit(&objective, base.clone(), &mut sharded(rank as u64, 3), &mut sink, asked)?;
+            if rank == 0 {
+                record.lock().unwrap().records.extend(sink.records);
+            } else {
+                assert!(sink.records.is_empty(), "replica {rank} writes");
+            }
+            Ok((outcome.step, weights(&outcome.model)))
+        })
+        .unwrap()
+    };
+    let record = std::sync::Mutex::new(MemorySink::default());
+    let halfway = train(Some(7), &record);
+    assert!(halfway.iter().all(|(step, _)| *step == 7), "all stop together: {halfway:?}");
+    let done = train(None, &record);
+    let expected = weights(&alone.model);
+    for (step, found) in &done {
+        assert_eq!((*step, found), (steps, &done[0].1), "bit for bit the same");
+        let difference = largest_difference(&expected, found);
+        assert!(difference < 1e-6, "{difference}");
+    }
+    let records = record.into_inner().unwrap().records;
+    assert_eq!(records.len(), sink.records.len());
+    for (found, expected) in records.iter().zip(&sink.records) {
+        assert!((found.losses["left"] - expected.losses["left"]).abs() < 1e-6);
+        assert!((found.grad_norm - expected.grad_norm).abs() < 1e-5);
+        // The objective counts four units a call.
+        assert_eq!((found.units, found.images), (3.0 * expected.units, 3 * expected.images));
+    }
+
+    let trainer = trainer(&folder, config);
+    let error = trainer
+        .fit(&Regression::default(), net(), &mut streams(), &mut MemorySink::default(), &never)
+        .unwrap_err();
+    assert!(error.to_string().contains("`replicas` was 3 and is now 1"), "{error}");
+}
+
+#[test]
+fn a_replica_that_fails_ends_all_with_its_own_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = net();
+    let error = side_by_side(replicas(2), |sync| {
+        let mut torn = streams();
+        if sync.rank() == 1 {
+            torn[1] =
+                Box::new(Indexed::new(1, |k| if k < 3 { Ok(batch(1, k)) } else { Err("shard 3 is torn") }));
+        }
+        let trainer = Trainer { sync, ..trainer(&folder, config()) };
+        let never = AtomicBool::new(false);
+        trainer.fit(&Regression::default(), base.clone(), &mut torn, &mut MemorySink::default(), &never)
+    })
+    .unwrap_err();
+    assert!(error.to_string().contains("\"right\" failed at step 4"), "{error}");
+}
+
+#[test]
+fn replicas_must_start_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = side_by_side(replicas(2), |sync| {
+        let mut model = net();
+        if sync.rank() == 1 {
+            model.head.weight =
+                model.head.weight.map(|weight| (weight.inner() + 1e-3).autodiff().require_grad());
+        }
+        let trainer = Trainer { sync, ..trainer(&folder, config()) };
+        let never = AtomicBool::new(false);
+        trainer.fit(&Regression::default(), model, &mut streams(), &mut MemorySink::default(), &never)
+    })
+    .unwrap_err();
+    assert!(error.to_string().contains("different weights"), "{error}");
+}
+
+#[test]
+fn a_part_that_some_replicas_do_not_reach_counts_as_zero_for_them() {
+    /// Replicas with an even first number leave the head out.
+    struct Partial;
+    impl Objective for Partial {
+        type Model = Net;
+        type Batch = Vec<f32>;
+
+        fn loss(&self, model: &Net, _source: usize, batch: Vec<f32>) -> LossOutput {
+            let through_body = model.body.weight.val().square().sum();
+            let loss = match batch[0] > 0.0 {
+                true => through_body + model.head.weight.val().sum(),
+                false => through_body,
+            };
+            LossOutput { loss, units: 1.0, images: 0, extra: Vec::new() }
+        }
+    }
+    let base = net();
+    let config = TrainConfig {
+        steps: 1,
+        clip_norm: None,
+        groups: Vec::new(),
+        sources: vec![SourceSpec { name: "only".into(), weight: 1.0 }],
+        log_every: 1,
+        ..config()
+    };
+    let norm_of = |firsts: [f32; 2]| {
+        let folder = tempfile::tempdir().unwrap();
+        let norms = side_by_side(replicas(2), |sync| {
+            let rank = sync.rank();
+            let first = firsts[rank];
+            let stream: BoxStream<Vec<f32>> =
+                Box::new(Indexed::new(1, move |_| Ok::<_, StreamError>(vec![first])));
+            let trainer = Trainer { sync, ..trainer(&folder, config.clone()) };
+            let mut sink = MemorySink::default();
+            let never = AtomicBool::new(false);
+            let outcome = trainer.fit(&Partial, base.clone(), &mut [stream], &mut sink, &never)?;
+            Ok((sink.records.first().map(|record| record.grad_norm), weights(&outcome.model)))
+        })
+        .unwrap();
+        assert_eq!(norms[0].1, norms[1].1);
+        norms[0].0.unwrap().powi(2)
+    };
+    let [neither, one, both] = [norm_of([-1.0, -1.0]), norm_of([-1.0, 1.0]), norm_of([1.0, 1.0])];
+    // The head has six weights with a gradient of 1, or of a half in the mean.
+    assert!((one - neither - 6.0 * 0.25).abs() < 1e-4 && (both - neither - 6.0).abs() < 1e-4);
 }

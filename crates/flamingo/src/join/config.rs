@@ -1,11 +1,12 @@
 //! What a run that joins two published models is told, and the presets behind `configs/smol.toml`.
 
-use flamingo_core::PreprocessSpec;
+use flamingo_core::{Precision, PreprocessSpec};
 use flamingo_data::stream::MixedSource;
 use flamingo_data::{EpisodeSpec, PageSpec, SequenceSpec};
+use flamingo_lm::DecoderConfig;
 use flamingo_nn::{Act, NormConfig};
 use flamingo_resampler::ResamplerConfig;
-use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig};
+use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig, TrainError};
 use flamingo_vision::FeatureTap;
 use flamingo_xattn::GatedXattnConfig;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use super::binding::BindingSpec;
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
 use crate::loss::LossSpec;
-use crate::towers::{LanguageTower, OpenLanguage, Towers, VisionTower};
+use crate::towers::{LanguageTower, Towers, VisionTower};
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,14 @@ pub struct JoinConfig {
     pub needs: Needs,
     /// The published models.
     pub towers: Towers,
+    /// A model of such a run whose trained parts are the beginning, instead of fresh ones: its folder. Towers and sizes must
+    /// be the same; images may be larger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Whether the encoder learns, too, as in the paper's fine-tuning (section 3.2, appendix B.2.2); then it looks at every
+    /// image of every update (`cache_features = false`).
+    #[serde(default)]
+    pub train_vision: bool,
     /// The resampler. Its `d_input` is the encoder's feature width.
     pub resampler: ResamplerConfig,
     /// The gated blocks. `d_model` is the language model's width, `d_media` the resampler's.
@@ -139,6 +148,8 @@ impl JoinConfig {
         let (d_lm, d_visual, d_features) = (576, 384, 1280);
         Self {
             seed: 1,
+            start: None,
+            train_vision: false,
             needs: Needs {
                 weights: ["smollm2", "efficientnet-lite2"].map(str::to_owned).into(),
                 datasets: Vec::new(),
@@ -195,6 +206,7 @@ impl JoinConfig {
                 sources: Vec::new(),
                 mixing: Mixing::default(),
                 microbatches: 1,
+                precision: Precision::default(),
                 log_every: 20,
                 checkpoint_every: 200,
                 keep_last: 2,
@@ -215,19 +227,38 @@ impl JoinConfig {
         }
     }
 
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] if settings contradict each other.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let refused = |key: &str, message: &str| {
+            Err(TrainError::Config { key: key.to_owned(), message: message.to_owned() })
+        };
+        match self {
+            Self { train_vision: true, cache_features: true, .. } => {
+                refused("cache_features", "must be false where the encoder learns (train_vision = true)")
+            }
+            Self { train_vision: true, loss: LossSpec { gradient_checkpointing: true, .. }, .. } => refused(
+                "loss.gradient_checkpointing",
+                "must be false where the encoder learns (train_vision = true): its gradients would be lost",
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// The complete configuration of the model, once its language model is known.
     ///
     /// # Errors
     ///
     /// If the parts' widths do not fit each other.
-    pub fn model(&self, lm: &OpenLanguage) -> Result<FlamingoConfig, FlamingoError> {
+    pub fn model(&self, lm: &DecoderConfig) -> Result<FlamingoConfig, FlamingoError> {
         let (vision, preprocess): (_, PreprocessSpec) = self.towers.vision.sizes()?;
         let config = FlamingoConfig {
             vision,
             preprocess,
             resampler: self.resampler.clone(),
             xattn: self.xattn.clone(),
-            lm: lm.config.clone(),
+            lm: lm.clone(),
         };
         config.validate()?;
         Ok(config)

@@ -12,8 +12,9 @@ use flamingo_core::seed::{derive, word};
 use flamingo_data::sample::{Content, Medium as Recorded};
 use flamingo_data::stream::MixedSource;
 use flamingo_data::{Split, Store, TextEncoder};
+use flamingo_nn::count_parameters;
 use flamingo_train::{
-    BoxStream, JsonlSink, MetricSink, Progress, RunDir, TensorBoardSink, TrainConfig, Trainer,
+    Alone, BoxStream, JsonlSink, MetricSink, Progress, RunDir, TensorBoardSink, TrainConfig, Trainer,
 };
 use image::{RgbaImage, imageops};
 
@@ -57,13 +58,15 @@ impl Run<'_> {
             checkpoints: self.dir.checkpoints(STAGE),
             progress: self.progress,
             threads: concurrency(self.device),
+            sync: Arc::new(Alone),
         };
         let objective = FlamingoObjective { device: self.device.clone().autodiff(), loss: self.config.loss };
         let mut sinks: Vec<Box<dyn MetricSink>> = vec![
             Box::new(JsonlSink::new(self.metrics())),
             Box::new(TensorBoardSink::new(self.dir.join("tensorboard"))),
         ];
-        let outcome = trainer.fit(&objective, model.frozen_for_training(), streams, &mut sinks, self.stop)?;
+        let outcome =
+            trainer.fit(&objective, super::ready(model, self.config), streams, &mut sinks, self.stop)?;
         Ok(outcome.finished.then(|| (outcome.model.valid(), outcome.seconds)))
     }
 
@@ -76,7 +79,11 @@ impl Run<'_> {
         seconds: f64,
     ) -> Result<JoinReport, FlamingoError> {
         let model = &folder.model;
-        let Summary { trained, frozen, .. } = Summary::new("run", &folder.config, None)?;
+        let Summary { mut trained, mut frozen, .. } = Summary::new("run", &folder.config, None)?;
+        if self.config.train_vision {
+            let vision = count_parameters(&model.vision);
+            (trained, frozen) = (trained + vision, frozen - vision);
+        }
         let report = JoinReport {
             seed: self.config.seed,
             steps: self.config.train.steps,

@@ -36,14 +36,16 @@ use flamingo_core::seed::{derive, word};
 use flamingo_data::features::{of_concepts, of_source};
 use flamingo_data::stream::PixelSpec;
 use flamingo_data::{Augment, ConceptSet, FeatureLookup, PretrainedEncoder, Split, Store};
-use flamingo_train::{Existing, Progress, RunDir};
+use flamingo_train::{Existing, Progress, RunDir, TrainError};
 
 use crate::config::FlamingoConfig;
 use crate::error::FlamingoError;
 use crate::features::{self, ChannelStats, FeatureCache, FillOptions};
+use crate::hub::locate;
 use crate::model::Flamingo;
 use crate::pretrained::folder::{read_json, write_json};
 use crate::pretrained::joined::{Joined, JoinedFolder};
+use crate::run::check_precision;
 use crate::towers::{OpenLanguage, OpenVision};
 use measure::Run;
 use streams::Mixture;
@@ -95,7 +97,8 @@ pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result
     let Some(cache) = features(request, &model, &model_config, &set, stop)? else {
         return Ok(JoinEnd::Paused);
     };
-    if config.resampler.d_input.is_some() {
+    // What was trained before expects the channels as they were then.
+    if config.resampler.d_input.is_some() && config.start.is_none() {
         let stats = channels(&dir, &cache, &set)?;
         model.resampler = model.resampler.map_input(|input| input.standardised(&stats.mean, &stats.std));
     }
@@ -116,7 +119,7 @@ pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result
         return Ok(JoinEnd::Paused);
     };
     let split = TimeSplit::measure(
-        &model.clone().frozen_for_training(),
+        &ready(model.clone(), config),
         &config.updates(),
         config.loss,
         &mut streams,
@@ -141,17 +144,61 @@ struct Parts {
 
 impl Parts {
     fn open(config: &JoinConfig, device: &Device) -> Result<Self, FlamingoError> {
+        config.validate()?;
+        let checkpointing = config.loss.gradient_checkpointing;
+        check_precision(config.train.precision, checkpointing, "train.precision", device)?;
         let set = Arc::new(ConceptSet::load(&streams::concept_shards(&config.concepts)?)?);
+        if let Some(start) = &config.start {
+            return Self::continued(config, start, set, device);
+        }
         let lm = config.towers.lm.open(device)?;
         let vision = config.towers.vision.open(device)?;
-        let model_config = config.model(&lm)?;
+        let model_config = config.model(&lm.config)?;
         device.seed(derive(config.seed, [word("weights"), word(STAGE)]));
         let mut model = model_config.init(device)?;
         let OpenLanguage { decoder, tokenizer, fingerprint: lm_sha256, .. } = lm;
         let OpenVision { encoder, preprocess, fingerprint: vision_sha256, .. } = vision;
         (model.lm, model.vision) = (decoder, encoder);
-        let joined = Joined { towers: config.towers.clone(), lm_sha256, vision_sha256 };
+        let (towers, vision_trained) = (config.towers.clone(), config.train_vision);
+        let joined = Joined { towers, lm_sha256, vision_sha256, vision_trained };
         Ok(Self { set, model, config: model_config, tokenizer, preprocess, joined })
+    }
+
+    /// With the parts of a model that was trained before.
+    fn continued(
+        config: &JoinConfig,
+        start: &str,
+        set: Arc<ConceptSet>,
+        device: &Device,
+    ) -> Result<Self, FlamingoError> {
+        let folder = locate(start)?;
+        let JoinedFolder { model, config: sizes, tokenizer, towers: mut joined } =
+            JoinedFolder::load(&folder, device)?;
+        let model_config = config.model(&sizes.lm)?;
+        let same = [
+            ("towers.lm", joined.towers.lm == config.towers.lm),
+            ("towers.vision.weights", joined.towers.vision.weights == config.towers.vision.weights),
+            ("towers.vision", sizes.vision == model_config.vision),
+            ("resampler", sizes.resampler == model_config.resampler),
+            ("xattn", sizes.xattn == model_config.xattn),
+        ];
+        if let Some((key, _)) = same.into_iter().find(|(_, same)| !same) {
+            let start = folder.display();
+            let message = format!("is another one than that of the model to start from, in {start}");
+            return Err(TrainError::Config { key: key.to_owned(), message }.into());
+        }
+        joined.towers = config.towers.clone();
+        joined.vision_trained |= config.train_vision;
+        let preprocess = model_config.preprocess.clone();
+        Ok(Self { set, model, config: model_config, tokenizer, preprocess, joined })
+    }
+}
+
+/// The model as it learns in this run.
+fn ready(model: Flamingo, config: &JoinConfig) -> Flamingo {
+    match config.train_vision {
+        true => model.tuned_for_training(),
+        false => model.frozen_for_training(),
     }
 }
 

@@ -9,7 +9,7 @@ use flamingo_core::device::concurrency;
 use flamingo_data::stream::PixelSpec;
 use flamingo_train::footprint::{forget_peak, peak_resident};
 use flamingo_train::progress::duration;
-use flamingo_train::{Footprint, Progress, Trainer, error::size};
+use flamingo_train::{Alone, Footprint, Progress, Trainer, error::size};
 
 use super::config::JoinConfig;
 use super::streams::Mixture;
@@ -49,9 +49,10 @@ pub fn plan(config: &JoinConfig, device: &Device, updates: u64) -> Result<JoinPl
         checkpoints: PathBuf::new(),
         progress: Progress::Hidden,
         threads: concurrency(device),
+        sync: Arc::new(Alone),
     };
     let objective = FlamingoObjective { device: device.clone().autodiff(), loss: config.loss };
-    let model = model.frozen_for_training();
+    let model = super::ready(model, config);
     let footprint = Footprint::of(&model);
     forget_peak();
     let tried = trainer.rehearse(&objective, model, &mut streams, updates)?;

@@ -6,12 +6,14 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use flamingo_core::HostBatch;
+use flamingo_train::precision::{Shelf, narrowed};
 use flamingo_train::{BoxStream, PathAdamW, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::error::FlamingoError;
 use crate::loss::{LossSpec, Targets, weighted_nll};
 use crate::model::Flamingo;
+use crate::recompute::recomputed_nll;
 
 /// Updates that are measured, behind one that is not.
 const UPDATES: usize = 5;
@@ -23,7 +25,7 @@ pub struct TimeSplit {
     pub data: f64,
     /// The frozen encoder; 0 where features are read from the cache.
     pub vision: f64,
-    /// Resampler, gated blocks, language model, loss.
+    /// Resampler, gated blocks, language model, loss; with gradient checkpointing, their gradients too.
     pub forward: f64,
     /// Gradients.
     pub backward: f64,
@@ -45,11 +47,14 @@ impl TimeSplit {
         device: &Device,
     ) -> Result<Self, FlamingoError> {
         let mut sum = Self::default();
-        let mut model = model.clone();
+        let (mut model, _shelf) = Shelf::fill(model.clone(), config.precision);
+        // Recomputation makes a graph of its own.
+        let batches = if loss.gradient_checkpointing { device.clone().inner() } else { device.clone() };
         let mut optimizer = PathAdamW::default();
         for update in 0..=UPDATES {
             let mut split = Self::default();
             let mut gradients = Vec::new();
+            let forward = narrowed(&model, config.precision);
             for (stream, source) in streams.iter_mut().zip(&config.sources) {
                 let (batch, waited) = timed(|| stream.next());
                 let batch = batch.map_err(|error| flamingo_train::TrainError::Stream {
@@ -59,15 +64,18 @@ impl TimeSplit {
                 })?;
                 split.data += waited;
                 let targets = Targets::new(&batch, device);
-                let mut batch = batch.to_device(device);
+                let mut batch = batch.to_device(&batches);
                 if let Some(pixels) = batch.pixels.take() {
                     let (features, seconds) = timed(|| done(model.features(pixels)));
                     batch.features = Some(features);
                     split.vision += seconds;
                 }
                 let (loss, seconds) = timed(|| {
-                    let hidden = model.hidden(&batch);
-                    done(weighted_nll(&model.lm, hidden, &targets, loss).mul_scalar(source.weight))
+                    let nll = match loss.gradient_checkpointing {
+                        true => recomputed_nll(&forward, &batch, &targets, loss),
+                        false => weighted_nll(&forward.lm, forward.hidden(&batch), &targets, loss),
+                    };
+                    done(nll.mul_scalar(source.weight))
                 });
                 split.forward += seconds;
                 let (found, seconds) = timed(|| {

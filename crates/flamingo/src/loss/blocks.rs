@@ -12,7 +12,8 @@
 //! and the loss's gradient. A table that is frozen has no gradient, and nothing is computed for it.
 
 use burn::module::Param;
-use burn::tensor::{DType, FloatDType, IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use flamingo_core::precision::{like, widen};
 use flamingo_lm::Decoder;
 
 use super::targets::Targets;
@@ -218,22 +219,6 @@ fn plus(sum: Option<Tensor<2>>, part: Option<Tensor<2>>) -> Option<Tensor<2>> {
 /// `[1]`, of the format in which sums are made.
 fn zero(like: &Tensor<2>) -> Tensor<1> {
     widen(like.clone().slice([0..1, 0..1]).zeros_like()).reshape([1])
-}
-
-/// Half precision is too coarse for exponentials and sums.
-fn widen<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    match tensor.dtype() {
-        DType::F16 | DType::BF16 => tensor.cast(FloatDType::F32),
-        _ => tensor,
-    }
-}
-
-/// In the number format of `other`.
-fn like<const D: usize, const E: usize>(tensor: Tensor<D>, other: &Tensor<E>) -> Tensor<D> {
-    match tensor.dtype() == other.dtype() {
-        true => tensor,
-        false => tensor.cast(FloatDType::from(other.dtype())),
-    }
 }
 
 #[cfg(test)]

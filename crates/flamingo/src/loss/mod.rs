@@ -24,11 +24,14 @@ pub struct LossSpec {
     /// Memory of the scores of one block of tokens, in MiB: a batch is cut into blocks that do not take more, whatever
     /// the size of its vocabulary. A little more is in use at once: `cargo run --release --example loss_memory` measures it.
     pub block_mib: usize,
+    /// Whether activations are computed a second time instead of being kept for the backward pass: less memory, more time,
+    /// the same gradients ([`recompute`](crate::recompute)).
+    pub gradient_checkpointing: bool,
 }
 
 impl Default for LossSpec {
     fn default() -> Self {
-        Self { reduction: Reduction::default(), block_mib: 64 }
+        Self { reduction: Reduction::default(), block_mib: 64, gradient_checkpointing: false }
     }
 }
 

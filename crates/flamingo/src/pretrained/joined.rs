@@ -48,6 +48,16 @@ pub struct Joined {
     pub lm_sha256: Fingerprint,
     /// SHA-256 of the encoder's files.
     pub vision_sha256: Fingerprint,
+    /// Whether the encoder has learned, so that its weights are among the trained parts.
+    #[serde(default)]
+    pub vision_trained: bool,
+}
+
+impl Joined {
+    /// Whether a parameter is one of the trained parts.
+    fn is_trained(&self, path: &str) -> bool {
+        is_trained(path) || (self.vision_trained && path.starts_with("vision."))
+    }
 }
 
 impl JoinedFolder {
@@ -87,7 +97,7 @@ impl JoinedFolder {
         let map = checkpoint.names().fold(KeyMap::new(), |map, name| map.copy(name, name));
         let map = map.optional("vision.**").optional("lm.**");
         let (model, report) = load_into(model, &checkpoint, &map)?;
-        if let Some(lost) = report.kept.iter().find(|path| is_trained(path)) {
+        if let Some(lost) = report.kept.iter().find(|path| joined.is_trained(path)) {
             let message = format!("the parameter {lost:?} is in none of its shards");
             return Err(FlamingoError::Folder { path: folder.to_owned(), message });
         }
@@ -101,14 +111,19 @@ impl JoinedFolder {
     ///
     /// If a file cannot be written.
     pub fn save(&self, folder: &Path, dtype: DType) -> Result<(), FlamingoError> {
-        save_sharded(folder, &module_tensors(&self.model, is_trained), dtype, MAX_SHARD_BYTES)?;
+        save_sharded(
+            folder,
+            &module_tensors(&self.model, |path| self.towers.is_trained(path)),
+            dtype,
+            MAX_SHARD_BYTES,
+        )?;
         write_json(&folder.join(CONFIG), &self.config)?;
         write_json(&folder.join(TOWERS), &self.towers)
     }
 }
 
 /// Whether a parameter is none of the towers'.
-pub(crate) fn is_trained(path: &str) -> bool {
+fn is_trained(path: &str) -> bool {
     match path.split_once('.') {
         Some(("lm", rest)) => matches!(rest, "new_embedding" | "new_head"),
         Some(("vision", _)) => false,

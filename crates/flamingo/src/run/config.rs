@@ -1,14 +1,18 @@
 //! What a run is told: the complete configuration behind `cargo xtask train`, and its preset.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use flamingo_core::nearest;
-use flamingo_data::{Augment, PageSpec, SequenceSpec};
+use burn::tensor::Device;
+use flamingo_core::{Precision, nearest};
+use flamingo_data::{Augment, ConceptSet, PageSpec, SequenceSpec};
+use flamingo_lm::LoraConfig;
 use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig, TrainError};
 use flamingo_vision::{ContrastiveConfig, TextTowerConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::config::FlamingoConfig;
+use crate::error::FlamingoError;
 use crate::loss::LossSpec;
 
 /// A run of all three stages.
@@ -49,10 +53,52 @@ pub struct ContrastiveStage {
     pub towers: ContrastiveConfig,
     /// Pairs in a batch.
     pub batch: usize,
+    /// What the sources of `train` take, by their names; a source that is not named takes all pictures. Losses are those of
+    /// each source's own batch, and their gradients are accumulated (paper, appendix B.1.3: better than mixed batches).
+    #[serde(default)]
+    pub sources: BTreeMap<String, PairSource>,
     /// How pictures are varied.
     pub augment: Augment,
     /// The updates.
     pub train: TrainConfig,
+}
+
+/// What one source of contrastive pairs takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PairSource {
+    /// Pictures in these drawing styles alone; all if there are none.
+    pub styles: Vec<String>,
+    /// Pairs in its batch, if not as many as in the others'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+}
+
+impl ContrastiveStage {
+    /// Refuses sources that `train` has not, and styles that there are not.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Config`] with the nearest name.
+    pub fn validate_sources(&self, set: &ConceptSet) -> Result<(), TrainError> {
+        let known: BTreeSet<&str> = set.images().iter().map(|image| image.style.as_str()).collect();
+        let refused = |key: String, what: &str, name: &str, known: &[&str]| {
+            let hint = nearest::hint(name, known.iter().copied());
+            let message = format!("there is no {what} {name:?}, but {}{hint}", known.join(", "));
+            Err(TrainError::Config { key, message })
+        };
+        let named: Vec<&str> = self.train.sources.iter().map(|source| source.name.as_str()).collect();
+        for (name, source) in &self.sources {
+            if !named.contains(&name.as_str()) {
+                return refused("contrastive.sources".to_owned(), "source", name, &named);
+            }
+            if let Some(style) = source.styles.iter().find(|style| !known.contains(style.as_str())) {
+                let known: Vec<&str> = known.iter().copied().collect();
+                return refused(format!("contrastive.sources.{name}.styles"), "style", style, &known);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Next-token pre-training of the language model.
@@ -83,6 +129,9 @@ pub struct FlamingoStage {
     /// What becomes of the losses of tokens.
     #[serde(default)]
     pub loss: LossSpec,
+    /// Adapters on the language model, which is otherwise frozen; none if absent. They are merged into the finished model.
+    #[serde(default)]
+    pub lora: Option<LoraConfig>,
     /// How pictures are varied.
     pub augment: Augment,
     /// The updates; its sources are `pages` and `pairs`, or one of them.
@@ -167,6 +216,7 @@ impl RunConfig {
                     label_smoothing: 0.1,
                 },
                 batch: 128,
+                sources: BTreeMap::new(),
                 // A small encoder in a short run underfits: less than `strong`.
                 augment: Augment {
                     rotate: 12.0,
@@ -210,6 +260,7 @@ impl RunConfig {
                 pairs_batch: 64,
                 sequence: sequence(),
                 loss: LossSpec::default(),
+                lora: None,
                 augment: Augment::light(),
                 train: TrainConfig {
                     steps: 1900,
@@ -232,6 +283,53 @@ impl RunConfig {
             evaluation: EvaluationConfig { samples: 200, max_tokens: 16, shown: 60 },
         }
     }
+}
+
+impl RunConfig {
+    /// Refuses what would fail only hours later, on `device`.
+    ///
+    /// # Errors
+    ///
+    /// If the model's parts do not fit each other, sources or targets of adapters are not there, the device cannot compute
+    /// in a stage's precision, or gradient checkpointing is asked for in f16.
+    pub fn validate(&self, device: &Device) -> Result<(), FlamingoError> {
+        self.model.validate()?;
+        self.flamingo.validate_sources()?;
+        if let Some(lora) = &self.flamingo.lora {
+            // Nothing is allocated before it is used.
+            lora.check(&self.model.lm.init(device))?;
+        }
+        let stages = [
+            ("contrastive", &self.contrastive.train, false),
+            ("language", &self.language.train, self.language.loss.gradient_checkpointing),
+            ("flamingo", &self.flamingo.train, self.flamingo.loss.gradient_checkpointing),
+        ];
+        for (stage, train, gradient_checkpointing) in stages {
+            check_precision(
+                train.precision,
+                gradient_checkpointing,
+                &format!("{stage}.train.precision"),
+                device,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a precision, the value of `key`, that `device` or gradient checkpointing cannot have.
+pub(crate) fn check_precision(
+    precision: Precision,
+    gradient_checkpointing: bool,
+    key: &str,
+    device: &Device,
+) -> Result<(), FlamingoError> {
+    precision.check(device).map_err(TrainError::from)?;
+    if gradient_checkpointing && precision == Precision::F16 {
+        let message = "gradient checkpointing cannot scale the loss, as f16 needs: write \"bf16\" or \"f32\", or \
+                       gradient_checkpointing = false";
+        return Err(TrainError::Config { key: key.to_owned(), message: message.to_owned() }.into());
+    }
+    Ok(())
 }
 
 /// Short sequences without the paper's optional space before a caption: the space makes other tokens of all first
@@ -265,6 +363,7 @@ fn stage(sources: &[(&str, f64)]) -> TrainConfig {
             .collect(),
         mixing: Mixing::default(),
         microbatches: 1,
+        precision: Precision::default(),
         log_every: 20,
         checkpoint_every: 200,
         keep_last: 2,
@@ -275,6 +374,8 @@ fn stage(sources: &[(&str, f64)]) -> TrainConfig {
 
 #[cfg(test)]
 mod tests {
+    use flamingo_core::overlay;
+
     use super::*;
 
     #[test]
@@ -286,5 +387,20 @@ mod tests {
         stage.train.sources[0].name = "pair".to_owned();
         let error = stage.validate_sources().unwrap_err().to_string();
         assert!(error.contains("\"pair\"") && error.contains("did you mean \"pairs\"?"), "{error}");
+    }
+
+    #[test]
+    fn what_would_fail_later_is_refused_at_once() {
+        let device = Device::flex();
+        let config = |text: &str| overlay(&RunConfig::nano(), text, "run.toml").unwrap();
+        config("[flamingo.lora]\nrank = 4").validate(&device).unwrap();
+        config("flamingo.train.precision = \"bf16\"\nflamingo.loss.gradient_checkpointing = true")
+            .validate(&device)
+            .unwrap();
+        let error = config("flamingo.lora.targets = [\"quary\"]").validate(&device).unwrap_err().to_string();
+        assert!(error.contains("did you mean \"query\"?"), "{error}");
+        let error = config("flamingo.train.precision = \"f16\"\nflamingo.loss.gradient_checkpointing = true");
+        let error = error.validate(&device).unwrap_err().to_string();
+        assert!(error.contains("`flamingo.train.precision`") && error.contains("bf16"), "{error}");
     }
 }

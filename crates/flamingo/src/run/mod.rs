@@ -18,6 +18,7 @@ mod plan;
 mod report;
 mod setup;
 
+pub(crate) use config::check_precision;
 pub use config::{ContrastiveStage, DataConfig, EvaluationConfig, FlamingoStage, LanguageStage, RunConfig};
 pub(crate) use evaluate::token_losses;
 pub use evaluate::{Evaluation, PageScores, SplitScores};
@@ -95,7 +96,7 @@ struct Run {
 impl Run {
     /// Checks everything that can be checked before anything is written.
     fn open(request: &RunRequest, device: &Device) -> Result<Self, FlamingoError> {
-        let material = Material::load(&request.config)?;
+        let material = Material::load(&request.config, device)?;
         let dir = RunDir::create(&request.folder, request.existing)?;
         let written = dir.join("config.json");
         if written.is_file() {
@@ -185,7 +186,8 @@ impl Run {
         let StageParts { objective, model, mut streams } = parts;
         let weights = self.dir.join(weights_file(stage));
         if self.finished_file(stage).is_file() {
-            return Ok(Some(load_module(model.valid(), &weights)?));
+            // Adapters were merged when the stage was finished.
+            return Ok(Some(load_module(model.valid().materialize(), &weights)?));
         }
         let trainer = Trainer {
             checkpoints: self.dir.checkpoints(stage.name()),
@@ -203,7 +205,7 @@ impl Run {
         if !outcome.finished {
             return Ok(None);
         }
-        let model = outcome.model.valid();
+        let model = outcome.model.valid().materialize();
         save_module(&model, &weights)?;
         write_json(&self.finished_file(stage), &StageTime { seconds: outcome.seconds })?;
         Ok(Some(model))

@@ -66,7 +66,7 @@ impl StagePlan {
 ///
 /// On anything wrong with the configuration or the data.
 pub fn plan(config: &RunConfig, until: Stage, device: &Device, updates: u64) -> Result<Plan, FlamingoError> {
-    let material = Material::load(config)?;
+    let material = Material::load(config, device)?;
     let tokenizer = material.tokenizer(config)?;
     let setup = material.setup(config.clone(), device.clone(), tokenizer);
     let data = resident();

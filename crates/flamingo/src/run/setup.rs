@@ -11,12 +11,14 @@ use flamingo_core::device::concurrency;
 use flamingo_core::seed::{derive, word};
 use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, TextTokenizer, list_shards};
 use flamingo_lm::Decoder;
-use flamingo_train::{BoxStream, Evaluators, Indexed, Objective, Progress, TrainConfig, Trainer};
+use flamingo_train::{
+    Alone, BoxStream, Evaluators, Indexed, Objective, Progress, SourceSpec, TrainConfig, Trainer,
+};
 use flamingo_vision::{ContrastiveModel, VisionEncoder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::config::{FlamingoStage, RunConfig};
+use super::config::{FlamingoStage, PairSource, RunConfig};
 use super::evaluate::{HeldoutCaptions, HeldoutRetrieval};
 use crate::error::FlamingoError;
 use crate::model::Flamingo;
@@ -32,13 +34,13 @@ pub(super) struct Material {
 }
 
 impl Material {
-    /// Also checks that the model's parts fit.
-    pub(super) fn load(config: &RunConfig) -> Result<Self, FlamingoError> {
-        config.model.validate()?;
-        config.flamingo.validate_sources()?;
+    /// Also checks the configuration.
+    pub(super) fn load(config: &RunConfig, device: &Device) -> Result<Self, FlamingoError> {
+        config.validate(device)?;
         let shards =
             config.data.folders.iter().map(list_shards).collect::<Result<Vec<_>, DataError>>()?.concat();
         let set = Arc::new(ConceptSet::load(&shards)?);
+        config.contrastive.validate_sources(&set)?;
         let composer = Arc::new(PageComposer::new(&set, config.data.pages.clone())?);
         Ok(Self { set, composer })
     }
@@ -78,13 +80,18 @@ impl Setup {
         let stage = &self.config.contrastive;
         let model =
             self.seeded(Stage::Contrastive, || stage.towers.init(&self.config.model.vision, &self.device));
-        let sampler = PairSampler::new(
-            self.set.clone(),
-            self.tokenizer.clone(),
-            ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
-            [stage.batch, stage.towers.text.max_len],
-            self.stream_seed("pairs"),
-        );
+        let pairs = |source: &SourceSpec| {
+            let PairSource { styles, batch } = stage.sources.get(&source.name).cloned().unwrap_or_default();
+            let sampler = PairSampler::new(
+                self.set.clone(),
+                &styles,
+                self.tokenizer.clone(),
+                ImageTransform::train(self.config.model.preprocess.clone(), stage.augment.clone()),
+                [batch.unwrap_or(stage.batch), stage.towers.text.max_len],
+                self.stream_seed(&source.name),
+            );
+            stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))
+        };
         let objective = ContrastiveObjective {
             device: self.graph_device(),
             label_smoothing: stage.towers.label_smoothing,
@@ -92,7 +99,7 @@ impl Setup {
         StageParts {
             objective,
             model: model.train(),
-            streams: vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
+            streams: stage.train.sources.iter().map(pairs).collect(),
         }
     }
 
@@ -124,6 +131,9 @@ impl Setup {
         if let Some((vision, lm)) = towers {
             model.vision = vision;
             model.lm = lm;
+        }
+        if let Some(lora) = &stage.lora {
+            model.lm = lora.attach(model.lm)?;
         }
         let sampling = |batch, source| Sampling {
             set: self.set.clone(),
@@ -167,6 +177,7 @@ impl Setup {
             checkpoints: PathBuf::new(),
             progress: Progress::Hidden,
             threads: concurrency(&self.device),
+            sync: Arc::new(Alone),
         }
     }
 

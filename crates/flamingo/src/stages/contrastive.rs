@@ -80,15 +80,22 @@ pub struct PairSampler {
 
 impl PairSampler {
     /// Batches of `batch` pairs of different concepts (fewer if there are not as many), texts of at most `max_len`
-    /// tokens.
+    /// tokens; of pictures in these drawing styles, or in all if none is named.
     pub fn new(
         set: Arc<ConceptSet>,
+        styles: &[String],
         tokenizer: Arc<TextTokenizer>,
         transform: ImageTransform,
         [batch, max_len]: [usize; 2],
         seed: u64,
     ) -> Self {
-        let concepts: Vec<Vec<usize>> = pictures_by_concept(&set, Split::Train);
+        let mut concepts: Vec<Vec<usize>> = pictures_by_concept(&set, Split::Train);
+        if !styles.is_empty() {
+            for pictures in &mut concepts {
+                pictures.retain(|picture| styles.contains(&set.images()[*picture].style));
+            }
+            concepts.retain(|pictures| !pictures.is_empty());
+        }
         let batch = batch.min(concepts.len());
         Self { set, tokenizer, transform, concepts, batch, max_len, seed }
     }
@@ -147,5 +154,50 @@ impl Objective for ContrastiveObjective {
 
     fn probes(&self, model: &ContrastiveModel) -> Vec<(String, f64)> {
         vec![("inverse_temperature".to_owned(), model.inverse_temperature().into_scalar::<f32>().into())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flamingo_core::PreprocessSpec;
+    use flamingo_data::Augment;
+    use flamingo_data::{ConceptImage, MediaKey, RgbaImage};
+
+    use super::*;
+
+    fn set() -> Arc<ConceptSet> {
+        let image = |index: u8, style: &str| ConceptImage {
+            concept: format!("c{index}"),
+            style: style.to_owned(),
+            name: format!("{style} {index}"),
+            keywords: Vec::new(),
+            group: "things".to_owned(),
+            subgroup: "all".to_owned(),
+            split: Split::Train,
+            image: RgbaImage::new(4, 4),
+            key: MediaKey([index; 32]),
+        };
+        let images =
+            (0..6).map(|index| image(index, "flat")).chain((0..3).map(|index| image(index, "round")));
+        Arc::new(ConceptSet::new(images.collect()))
+    }
+
+    #[test]
+    fn a_source_takes_its_styles_alone() {
+        let tokenizer = Arc::new(TextTokenizer::train(["flat 1", "round 2"], 280).unwrap());
+        let sampler = |styles: &[&str]| {
+            let styles: Vec<String> = styles.iter().map(|style| (*style).to_owned()).collect();
+            let transform = ImageTransform::train(PreprocessSpec::imagenet(4), Augment::light());
+            PairSampler::new(set(), &styles, tokenizer.clone(), transform, [6, 8], 1)
+        };
+        assert_eq!(sampler(&[]).batch(0).pairs, 6);
+        let round = sampler(&["round"]);
+        assert_eq!(round.batch(0).pairs, 3, "there are no more in this style");
+        let styles = |sampler: &PairSampler| -> Vec<String> {
+            let pictures = sampler.concepts.iter().flatten();
+            pictures.map(|picture| sampler.set.images()[*picture].style.clone()).collect()
+        };
+        assert!(styles(&round).iter().all(|style| style == "round"));
+        assert_eq!(styles(&sampler(&["round", "flat"])).len(), 9);
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, TensorData};
-use flamingo_core::HostBatch;
 use flamingo_core::seed::derive;
+use flamingo_core::{HostBatch, Precision};
 use flamingo_data::{
     ConceptImage, ConceptSet, DataError, EpisodeComposer, FeatureLookup, ImageTransform, PageComposer,
     Sequence, SequenceSpec, Split, TextEncoder, collate, collate_features, sequence,
@@ -22,6 +22,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::loss::{LossSpec, Targets, split_by_tokens, weighted_nll};
 use crate::model::Flamingo;
+use crate::recompute::recomputed_nll;
 use crate::stages::diagnosis;
 
 /// The updates of the paper's appendix B.1.2: four datasets in every update, AdamW with a decay that spares the
@@ -48,6 +49,7 @@ pub fn paper() -> TrainConfig {
         sources: datasets.map(source).into(),
         mixing: Mixing::Accumulate,
         microbatches: 1,
+        precision: Precision::default(),
         log_every: 100,
         checkpoint_every: 1_000,
         keep_last: 3,
@@ -211,8 +213,16 @@ impl Objective for FlamingoObjective {
         let units = batch.loss_weights.iter().sum::<f32>().into();
         let images = batch.images();
         let targets = Targets::new(&batch, &self.device);
-        let hidden = model.hidden(&batch.to_device(&self.device));
-        let loss = weighted_nll(&model.lm, hidden, &targets, self.loss);
+        let loss = match self.loss.gradient_checkpointing {
+            true => {
+                let batch = batch.to_device(&self.device.clone().inner());
+                recomputed_nll(model, &batch, &targets, self.loss)
+            }
+            false => {
+                let hidden = model.hidden(&batch.to_device(&self.device));
+                weighted_nll(&model.lm, hidden, &targets, self.loss)
+            }
+        };
         LossOutput { loss, units, images, extra: Vec::new() }
     }
 

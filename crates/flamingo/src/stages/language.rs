@@ -13,6 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::loss::{LossSpec, Targets, split_by_tokens, weighted_nll};
+use crate::recompute::recomputed_nll;
 use crate::stages::diagnosis;
 
 /// Makes the k-th batch of text, for every k the same on every run.
@@ -59,8 +60,16 @@ impl Objective for LanguageObjective {
     fn loss(&self, model: &Decoder, _source: usize, batch: HostBatch) -> LossOutput {
         let units = batch.loss_weights.iter().sum::<f32>().into();
         let targets = Targets::new(&batch, &self.device);
-        let hidden = model.hidden(batch.to_device(&self.device).ids, &NoHook);
-        let loss = weighted_nll(model, hidden, &targets, self.loss);
+        let loss = match self.loss.gradient_checkpointing {
+            true => {
+                let batch = batch.to_device(&self.device.clone().inner());
+                recomputed_nll(model, &batch, &targets, self.loss)
+            }
+            false => {
+                let hidden = model.hidden(batch.to_device(&self.device).ids, &NoHook);
+                weighted_nll(model, hidden, &targets, self.loss)
+            }
+        };
         LossOutput { loss, units, images: 0, extra: Vec::new() }
     }
 
