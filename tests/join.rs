@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{Device, TensorData};
 use flamingo::join::{BindingSpec, JoinConfig, JoinEnd, JoinReport, JoinRequest, Origin, join};
+use flamingo::lm::LoraConfig;
 use flamingo::resampler::ResamplerConfig;
 use flamingo::train::{Existing, Progress, Schedule, TrainConfig};
 use flamingo::vision::families;
@@ -186,9 +187,11 @@ impl Place {
         self.0.path().join(name).display().to_string()
     }
 
+    /// With adapters on the language model.
     fn config(&self) -> JoinConfig {
         let mut config = JoinConfig::smol();
         config.needs = Default::default();
+        config.lora = Some(LoraConfig { rank: 2, ..LoraConfig::default() });
         config.towers.lm.weights = self.path("lm");
         config.towers.vision.weights = self.path("lite0.safetensors");
         config.towers.vision.sizes = "efficientnet-lite0".to_owned();
@@ -276,7 +279,8 @@ fn joined_and_then_tuned_with_the_encoder() {
     assert!(vision.iter().any(|path| path.contains("stem.weight")), "{vision:?}");
     assert!(vision.iter().all(|path| !path.contains("mean") && !path.contains("variance")), "{vision:?}");
     let lm = changed(&joined, &tuned, "lm");
-    assert!(lm.iter().all(|path| path == "lm.new_embedding"), "{lm:?}");
+    assert!(lm.iter().all(|path| path == "lm.new_embedding" || path.contains(".lora.")), "{lm:?}");
+    assert!(lm.iter().any(|path| path.ends_with(".lora.b")), "{lm:?}");
     assert!(!changed(&joined, &tuned, "resampler").is_empty());
 
     config.cache_features = true;

@@ -3,7 +3,7 @@
 use flamingo_core::{Precision, PreprocessSpec};
 use flamingo_data::stream::MixedSource;
 use flamingo_data::{EpisodeSpec, PageSpec, SequenceSpec};
-use flamingo_lm::DecoderConfig;
+use flamingo_lm::{DecoderConfig, LoraConfig};
 use flamingo_nn::{Act, NormConfig};
 use flamingo_resampler::ResamplerConfig;
 use flamingo_train::{AdamWSpec, GroupSpec, Mixing, Schedule, SourceSpec, TrainConfig, TrainError};
@@ -35,6 +35,9 @@ pub struct JoinConfig {
     /// image of every update (`cache_features = false`).
     #[serde(default)]
     pub train_vision: bool,
+    /// Adapters on the language model, which else stays as it is; those of the model to start from, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
     /// The resampler. Its `d_input` is the encoder's feature width.
     pub resampler: ResamplerConfig,
     /// The gated blocks. `d_model` is the language model's width, `d_media` the resampler's.
@@ -150,6 +153,7 @@ impl JoinConfig {
             seed: 1,
             start: None,
             train_vision: false,
+            lora: None,
             needs: Needs {
                 weights: ["smollm2", "efficientnet-lite2"].map(str::to_owned).into(),
                 datasets: Vec::new(),

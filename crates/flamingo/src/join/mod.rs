@@ -159,8 +159,12 @@ impl Parts {
         let OpenLanguage { decoder, tokenizer, fingerprint: lm_sha256, .. } = lm;
         let OpenVision { encoder, preprocess, fingerprint: vision_sha256, .. } = vision;
         (model.lm, model.vision) = (decoder, encoder);
-        let (towers, vision_trained) = (config.towers.clone(), config.train_vision);
-        let joined = Joined { towers, lm_sha256, vision_sha256, vision_trained };
+        if let Some(lora) = &config.lora {
+            model.lm = lora.attach(model.lm)?;
+        }
+        let (towers, vision_trained, lora) =
+            (config.towers.clone(), config.train_vision, config.lora.clone());
+        let joined = Joined { towers, lm_sha256, vision_sha256, vision_trained, lora };
         Ok(Self { set, model, config: model_config, tokenizer, preprocess, joined })
     }
 
@@ -181,6 +185,7 @@ impl Parts {
             ("towers.vision", sizes.vision == model_config.vision),
             ("resampler", sizes.resampler == model_config.resampler),
             ("xattn", sizes.xattn == model_config.xattn),
+            ("lora", joined.lora == config.lora),
         ];
         if let Some((key, _)) = same.into_iter().find(|(_, same)| !same) {
             let start = folder.display();

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use burn::tensor::{DType, Device};
 use flamingo_data::PretrainedEncoder;
+use flamingo_lm::LoraConfig;
 use flamingo_weights::{Checkpoint, KeyMap, load_into, module_tensors, save_sharded};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,9 @@ pub struct Joined {
     /// Whether the encoder has learned, so that its weights are among the trained parts.
     #[serde(default)]
     pub vision_trained: bool,
+    /// Adapters on the language model, which are among the trained parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
 }
 
 impl Joined {
@@ -93,6 +97,9 @@ impl JoinedFolder {
 
         let mut model = config.init(device)?;
         (model.vision, model.lm) = (vision.encoder, lm.decoder);
+        if let Some(lora) = &joined.lora {
+            model.lm = lora.attach(model.lm)?;
+        }
         let checkpoint = Checkpoint::open(folder)?;
         let map = checkpoint.names().fold(KeyMap::new(), |map, name| map.copy(name, name));
         let map = map.optional("vision.**").optional("lm.**");
@@ -125,7 +132,7 @@ impl JoinedFolder {
 /// Whether a parameter is none of the towers'.
 fn is_trained(path: &str) -> bool {
     match path.split_once('.') {
-        Some(("lm", rest)) => matches!(rest, "new_embedding" | "new_head"),
+        Some(("lm", rest)) => matches!(rest, "new_embedding" | "new_head") || rest.contains(".lora."),
         Some(("vision", _)) => false,
         _ => true,
     }
