@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 const D_LM: usize = 32;
 const VOCAB: usize = 256;
+const NORMS: [&str; 2] = ["input_layernorm", "post_attention_layernorm"];
 
 /// Numbers around 0 of about that size, other ones for each name.
 fn numbers(name: &str, shape: &[usize], size: f32) -> TensorData {
@@ -41,8 +42,8 @@ fn numbers(name: &str, shape: &[usize], size: f32) -> TensorData {
 fn save(path: &Path, tensors: &BTreeMap<String, TensorData>) {
     let plan = |(name, data): (&String, &TensorData)| TensorPlan {
         name: name.clone(),
-        shape: data.shape.as_slice().to_vec(),
-        dtype: data.dtype,
+        shape: data.shape().as_slice().to_vec(),
+        dtype: data.dtype(),
     };
     let plans: Vec<TensorPlan> = tensors.iter().map(plan).collect();
     save_safetensors(path, &plans, &BTreeMap::new(), |name| Ok(tensors[name].clone())).unwrap();
@@ -76,10 +77,10 @@ fn language_model(folder: &Path) {
         linear("mlp.gate_proj", d_ff, D_LM);
         linear("mlp.up_proj", d_ff, D_LM);
         linear("mlp.down_proj", D_LM, d_ff);
-        for norm in ["input_layernorm", "post_attention_layernorm"] {
-            let ones = TensorData::new(vec![1f32; D_LM], [D_LM]);
-            tensors.insert(format!("model.layers.{layer}.{norm}.weight"), ones);
-        }
+    }
+    for (layer, norm) in (0..layers).flat_map(|layer| NORMS.map(|norm| (layer, norm))) {
+        let ones = TensorData::new(vec![1f32; D_LM], [D_LM]);
+        tensors.insert(format!("model.layers.{layer}.{norm}.weight"), ones);
     }
     tensors.insert("model.norm.weight".to_owned(), TensorData::new(vec![1f32; D_LM], [D_LM]));
     save(&folder.join("model.safetensors"), &tensors);

@@ -23,14 +23,14 @@ impl ModuleVisitor for First {
 
 #[cfg(test)]
 mod tests {
+    use burn::nn::LinearConfig;
     use burn::tensor::Device;
 
     use super::*;
-    use crate::linear;
 
     #[test]
     fn it_follows_the_device() {
-        assert!(!is_autodiff(&linear(2, 3, false, &Device::flex())));
-        assert!(is_autodiff(&linear(2, 3, false, &Device::flex().autodiff())));
+        assert!(!is_autodiff(&LinearConfig::new(2, 3).init(&Device::flex())));
+        assert!(is_autodiff(&LinearConfig::new(2, 3).init(&Device::flex().autodiff())));
     }
 }

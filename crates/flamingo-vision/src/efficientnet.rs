@@ -201,11 +201,6 @@ pub struct MbConv {
 }
 
 impl MbConv {
-    fn with_frozen_statistics(self) -> Self {
-        let frozen = |values: Param<Tensor<1>>| values.set_require_grad(false);
-        Self { mean: frozen(self.mean), variance: frozen(self.variance), ..self }
-    }
-
     /// # Shapes
     ///
     /// `[N, in, h, w]` to `[N, out, ceil(h / stride), ceil(w / stride)]`.
@@ -258,6 +253,11 @@ impl FrozenNormConv {
             groups,
             epsilon,
         }
+    }
+
+    fn with_frozen_statistics(self) -> Self {
+        let frozen = |values: Param<Tensor<1>>| values.set_require_grad(false);
+        Self { mean: frozen(self.mean), variance: frozen(self.variance), ..self }
     }
 
     /// # Shapes
