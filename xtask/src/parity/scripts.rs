@@ -52,7 +52,7 @@ pub const SMOLLM2: Weights =
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 23] = [
+pub const SCRIPTS: [Script; 24] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
@@ -75,6 +75,7 @@ pub const SCRIPTS: [Script; 23] = [
     script("gguf_files", &MAIN),
     script("pre_tokenizers", &LATER),
     script("metrics", &METRICS),
+    script("english", &METRICS),
     Script { name: "smollm2", environment: &MAIN, weights: Some(&SMOLLM2) },
 ];
 
