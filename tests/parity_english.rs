@@ -77,3 +77,23 @@ fn answers_are_cut_as_open_flamingo_and_pywsd_do() {
     each(&origin, "okvqa", &file.okvqa, |text| language.stem_answer(&okvqa.clean(style, text)));
     each(&origin, "base", &file.base, |text| language.base_words(text));
 }
+
+/// nltk's own data, which are not in the repository: `ENGLISH` names a folder with its tagger in `tagger`, WordNet in
+/// `dict`, and in `expected.tsv` what `parity/english.py --words` printed.
+#[test]
+#[ignore = "needs the files that tests/parity/english.py names"]
+fn with_nltks_own_data() {
+    let folder = PathBuf::from(std::env::var_os("ENGLISH").expect("ENGLISH: the folder of those files"));
+    let language = Language::open(&folder.join("dict"), &folder.join("tagger")).unwrap();
+    let expected = std::fs::read_to_string(folder.join("expected.tsv")).unwrap();
+    let mut differ = Vec::new();
+    for line in expected.lines() {
+        let [text, stem, base] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line:?}") };
+        if (language.stem_answer(text).as_str(), language.base_words(text).join(" ").as_str()) != (stem, base)
+        {
+            differ.push(line);
+        }
+    }
+    println!("{} texts, {} differ", expected.lines().count(), differ.len());
+    assert!(differ.is_empty(), "{differ:#?}");
+}

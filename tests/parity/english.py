@@ -5,8 +5,9 @@ words in its format, and a tagger trained by nltk on the sentences below. Both a
 test. open_flamingo's stemmer and pywsd's lemmatizer run as published, on these. Words are those of one sentence
 (`preserve_line`): nltk's way to find sentences is not compared.
 
-A check with nltk's real data, of every word of a list, by hand: `python english.py --words LIST TAGGER WORDNET`, where
-the last two are folders, prints a line `WORD<tab>OKVQA's stem<tab>base form` for each.
+A check with nltk's real data, by hand: `python english.py --words LIST TAGGER WORDNET > expected.tsv`, where the last
+two are folders, prints a line `TEXT<tab>OKVQA's stems<tab>base forms` for each line of a list. The test
+`with_nltks_own_data` reads it. (nltk also wants its `lexnames` in WordNet's folder.)
 """
 
 import builtins

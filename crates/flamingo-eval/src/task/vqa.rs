@@ -2,8 +2,8 @@
 //!
 //! Three formats are read, each where a task's file has it: that of VQA (`questions` in one file, `annotations` in
 //! another), in which OpenFlamingo publishes VizWiz and TextVQA too; TextVQA's own (`data`, with the answers); and VizWiz's
-//! own (a list, with the answers). What an example of a prompt shows is the most
-//! frequent answer, but with OpenFlamingo the first one, which is kept as what is right of it.
+//! own (a list, with the answers). What an example of a prompt shows is the most frequent answer, but with OpenFlamingo the
+//! first one, which is kept as what is right of it.
 
 use std::collections::HashMap;
 use std::path::Path;
