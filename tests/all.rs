@@ -14,6 +14,7 @@ mod invariants;
 mod join;
 mod lora;
 mod parity_colour;
+mod parity_english;
 mod parity_flamingo;
 mod parity_gguf;
 mod parity_language_models;

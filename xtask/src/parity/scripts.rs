@@ -76,6 +76,7 @@ pub const SCRIPTS: [Script; 24] = [
     script("gguf_files", &MAIN),
     script("pre_tokenizers", &LATER),
     script("metrics", &METRICS),
+    script("english", &METRICS),
     Script { name: "smollm2", environment: &MAIN, weights: Some(&SMOLLM2) },
 ];
 

@@ -50,7 +50,10 @@ pub(crate) fn table<T: DeserializeOwned>(path: &Path) -> Result<Vec<(u64, T)>, E
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<(u64, (String, u8))>, String> {
+    /// A line, a name and an age.
+    type Rows = Vec<(u64, (String, u8))>;
+
+    fn read(text: &str) -> Result<Rows, String> {
         #[derive(serde::Deserialize)]
         struct Row {
             name: String,
