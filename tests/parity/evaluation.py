@@ -6,7 +6,7 @@ CHECKOUT is a checkout of open_flamingo 2.0.1: the package on the registry lacks
 asks the model. Java is needed for the captions' tokens.
 
 `evaluation.safetensors` holds the model, as the other fixtures of OpenFlamingo do; in its metadata the files of four tiny
-data sets in the official formats (`files`), and what `evaluate.py` made of them (`runs`): for captions, questions and two
+data sets in the official formats (`files`; `classes` are ImageNet's names), and what `evaluate.py` made of them (`runs`): for captions, questions and two
 kinds of classification, with 0 and 4 examples, every prompt, which examples it has, what the model said, what was made of
 that, and the score.
 
@@ -25,6 +25,7 @@ import tempfile
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import open_clip
@@ -48,6 +49,10 @@ KEPT_CLASSES = 25  # of a thousand, every so many
 
 COLOURS, ANIMALS, PLACES = ("red", "blue", "green"), ("cat", "dog", "bird"), ("mat", "roof", "tree")
 flamingo_lm.GatedCrossAttentionBlock = partial(GatedCrossAttentionBlock, heads=HEADS)
+
+
+def compact(value) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def picture(index: int) -> Image.Image:
@@ -98,8 +103,8 @@ def coco(draw: random.Random) -> dict[str, str]:
     ]
     official = {"images": [{"id": image["cocoid"]} for image in asked], "annotations": official, "info": {}, "licenses": []}
     return {
-        "coco/dataset_coco.json": json.dumps({"dataset": "coco", "images": images}),
-        "coco/captions_val2014.json": json.dumps(official),
+        "coco/dataset_coco.json": compact({"dataset": "coco", "images": images}),
+        "coco/captions_val2014.json": compact(official),
     }
 
 
@@ -133,8 +138,8 @@ def questions(draw: random.Random) -> dict[str, str]:
                 }
             )
         about = {"info": {}, "task_type": "Open-Ended", "data_type": "mscoco", "data_subtype": split, "license": {}}
-        files[f"vqav2/v2_OpenEnded_mscoco_{split}_questions.json"] = json.dumps(about | {"questions": asked})
-        files[f"vqav2/v2_mscoco_{split}_annotations.json"] = json.dumps(about | {"annotations": answered})
+        files[f"vqav2/v2_OpenEnded_mscoco_{split}_questions.json"] = compact(about | {"questions": asked})
+        files[f"vqav2/v2_mscoco_{split}_annotations.json"] = compact(about | {"annotations": answered})
     return files
 
 
@@ -256,16 +261,23 @@ class Watched:
     def __init__(self, evaluate, model):
         self.evaluate, self.model = evaluate, model
         self.order, self.examples, self.prompts, self.said, self.cleaned = [], [], [], [], []
-        self.wrap(evaluate.utils, "prepare_eval_samples", self.queries)
-        self.wrap(evaluate.utils, "sample_batch_demos_from_query_set", self.chosen)
-        self.wrap(model, "get_outputs", self.outputs)
-        self.wrap(model, "get_rank_classifications", self.ranks)
-        self.wrap(evaluate, "compute_cider", self.results)
-        self.wrap(evaluate, "compute_vqa_accuracy", self.results)
 
-    def wrap(self, owner, name: str, keep) -> None:
-        inner = getattr(owner, name)
-        setattr(owner, name, lambda *args, **settings: keep(inner, *args, **settings))
+    def run(self, flow) -> float:
+        """The score."""
+        wrapped = (
+            (self.evaluate.utils, "prepare_eval_samples", self.queries),
+            (self.evaluate.utils, "sample_batch_demos_from_query_set", self.chosen),
+            (self.model, "get_outputs", self.outputs),
+            (self.model, "get_rank_classifications", self.ranks),
+            (self.evaluate, "compute_cider", self.results),
+            (self.evaluate, "compute_vqa_accuracy", self.results),
+        )
+        with contextlib.ExitStack() as stack:
+            for owner, name, keep in wrapped:
+                stack.enter_context(mock.patch.object(owner, name, partial(keep, getattr(owner, name))))
+            for stream in (contextlib.redirect_stdout, contextlib.redirect_stderr):
+                stack.enter_context(stream(io.StringIO()))
+            return flow()
 
     def queries(self, inner, *args):
         loader = inner(*args)
@@ -378,10 +390,7 @@ def runs(evaluate, model, folder: Path):
     for task, flow in flows.items():
         for shots in SHOTS:
             watched = Watched(evaluate, model)
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                score = flow(args, eval_model=model, seed=SEED, num_shots=shots)
-            for owner, name in ((model, "get_outputs"), (model, "get_rank_classifications")):
-                delattr(owner, name)
+            score = watched.run(partial(flow, args, eval_model=model, seed=SEED, num_shots=shots))
             said = watched.said
             if task == "imagenet":
                 said = [row[::KEPT_CLASSES] + [max(row)] for row in said]
@@ -451,9 +460,10 @@ def main(checkout: Path) -> None:
         **{
             "config.json": config,
             "tokenizer.json": as_published,
-            "files": json.dumps(files),
-            "pictures": json.dumps(pictures()),
-            "runs": json.dumps(found),
+            "files": compact(files),
+            "pictures": compact(pictures()),
+            "classes": "\n".join(evaluate.IMAGENET_CLASSNAMES),
+            "runs": compact(found),
         },
     )
 

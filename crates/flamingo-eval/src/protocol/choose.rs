@@ -58,21 +58,21 @@ pub(super) enum Chooser<'a> {
 impl Chooser<'_> {
     /// The places of candidates for a prompt of `shots` examples, of which the first that can be used are taken, or those
     /// of a list that is whole as it is.
-    pub(super) fn candidates(
+    pub(super) fn candidates<'s>(
         &self,
         items: &Items,
-        support: &[usize],
+        support: &'s [usize],
         query: usize,
         shots: usize,
-    ) -> Result<Candidates, EvalError> {
+    ) -> Result<Candidates<'s>, EvalError> {
         let id = items.queries[query].id.as_str();
         let purpose = if shots == 0 { "text-only" } else { "examples" };
         Ok(match self {
             Self::Random(seed) => {
-                Candidates::order(Permutation::new(support.len(), *seed, &[purpose, id]), support)
+                Candidates::Order(Permutation::new(support.len(), *seed, &[purpose, id]), support)
             }
             Self::Same(seed) => {
-                Candidates::order(Permutation::new(support.len(), *seed, &[purpose]), support)
+                Candidates::Order(Permutation::new(support.len(), *seed, &[purpose]), support)
             }
             Self::Similar(nearest) => {
                 let nearest = nearest.get(&query).map_or(&[][..], Vec::as_slice);
@@ -95,20 +95,16 @@ impl Chooser<'_> {
 }
 
 /// Places in the support set.
-pub(super) enum Candidates {
+pub(super) enum Candidates<'s> {
     /// All, in a random order.
-    Order(Permutation, Vec<usize>),
+    Order(Permutation, &'s [usize]),
     /// These and no others.
     Whole(Vec<usize>),
 }
 
-impl Candidates {
-    fn order(permutation: Permutation, support: &[usize]) -> Self {
-        Self::Order(permutation, support.to_vec())
-    }
-
+impl<'s> Candidates<'s> {
     /// One after the other.
-    pub(super) fn places(self) -> Box<dyn Iterator<Item = usize>> {
+    pub(super) fn places(self) -> Box<dyn Iterator<Item = usize> + 's> {
         match self {
             Self::Order(permutation, support) => Box::new(permutation.map(move |place| support[place])),
             Self::Whole(places) => Box::new(places.into_iter()),

@@ -97,6 +97,7 @@ impl<'a> Protocol<'a> {
         self.settings.validate()?;
         let Settings { style, .. } = self.settings;
         let prompter = self.prompter()?;
+        prompter.check(&self.settings)?;
         let ask = match prompter.ask(&self.settings) {
             Ask::Close { mean } => {
                 json!({"close-ended": {"mean": mean, "tokenized-apart": prompter.apart()}})
@@ -400,6 +401,8 @@ impl Work<'_> {
         journal: &mut Journal,
         watch: &mut Watch<'_>,
     ) -> Result<ControlFlow<()>, EvalError> {
+        // Some may have been found before.
+        self.check_rejects(journal)?;
         let size = (LOOKED_AT / (self.settings.most_examples() + 1)).clamp(1, WINDOW);
         let of = self.queries.len() * self.settings.shots.len() * self.settings.trials;
         let (mut scores, mut next) = (BTreeMap::new(), 0);
@@ -518,6 +521,9 @@ impl Work<'_> {
         journal: &mut Journal,
     ) -> Result<Vec<usize>, EvalError> {
         let count = if shots == 0 { self.prompter.text_only(0) } else { shots };
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let mut examples = Vec::with_capacity(count);
         for place in chooser.candidates(self.items, support, query, shots)?.places() {
             if examples.len() == count {
@@ -561,7 +567,7 @@ impl Work<'_> {
             Some(options) => {
                 let prompts: Vec<Prompt> = batch.iter().map(|due| self.prompt(due, &due.examples)).collect();
                 let texts = self.engine.generate(&prompts, &options)?;
-                texts.into_iter().map(|text| Output::Text(text.text)).collect()
+                texts.into_iter().map(|text| Output::Text(self.prompter.decoded(text.text))).collect()
             }
             None => batch.iter().map(|due| self.scored(seed, due)).collect::<Result<_, _>>()?,
         };

@@ -115,6 +115,33 @@ impl Prompter {
         })
     }
 
+    /// An error for settings that mean nothing to how this task is asked.
+    pub(super) fn check(&self, settings: &Settings) -> Result<(), EvalError> {
+        let Settings { ensemble, max_new_tokens, beams, .. } = *settings;
+        let wrong =
+            |name, value: usize, allowed| Err(EvalError::Setting { name, value: value.to_string(), allowed });
+        match (&self.ask, max_new_tokens, beams) {
+            (Ask::Open { .. }, ..) if ensemble > 1 => wrong(
+                "ensemble",
+                ensemble,
+                "1 with an open-ended task: log-likelihoods of choices can be averaged only",
+            ),
+            (Ask::Close { .. }, Some(tokens), _) => {
+                wrong("max_new_tokens", tokens, "left out with a close-ended task, which generates nothing")
+            }
+            (Ask::Close { .. }, _, Some(beams)) => {
+                wrong("beams", beams, "left out with a close-ended task, which generates nothing")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A generated text as the program decodes it whose wording this is: the tokenizers of OpenFlamingo's models take out
+    /// spaces before punctuation and English endings (`clean_up_tokenization` of transformers, its default up to 4.44).
+    pub fn decoded(&self, text: String) -> String {
+        if self.apart() { without_spaces(&text) } else { text }
+    }
+
     /// A prompt as its ids, with its media.
     ///
     /// # Errors
@@ -137,4 +164,31 @@ pub fn written(prompt: &Prompt) -> String {
         Prompt::Tokens { .. } => return format!("{prompt:?}"),
     }
     .collect()
+}
+
+fn without_spaces(text: &str) -> String {
+    let endings = [" n't", " 'm", " 's", " 've", " 're"];
+    let marks = [" .", " ?", " !", " ,"]
+        .iter()
+        .fold(text.to_owned(), |text, mark| text.replace(mark, mark.trim_start()));
+    endings.iter().fold(marks.replace(" ' ", "'"), |text, ending| text.replace(ending, ending.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_are_taken_out_as_transformers_does() {
+        // What transformers 4.35 makes of them.
+        for (text, expected) in [
+            ("a cat , a dog .", "a cat, a dog."),
+            ("do n't ! why ?", "don't! why?"),
+            ("it 's a man ' s hat", "it's a man's hat"),
+            ("we 've , they 're , i 'm", "we've, they're, i'm"),
+            (" . . ", ".. "),
+        ] {
+            assert_eq!(without_spaces(text), expected, "{text:?}");
+        }
+    }
 }
