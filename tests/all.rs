@@ -13,6 +13,7 @@ mod hub;
 mod hub_server;
 mod invariants;
 mod parity_colour;
+mod parity_english;
 mod parity_flamingo;
 mod parity_gguf;
 mod parity_language_models;

@@ -39,7 +39,7 @@ from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import MptConfig, MptForCausalLM, PreTrainedTokenizerFast
 
-from common import generator, randomise, save, version
+from common import generator, randomise, save_as_is, version
 
 SIZE, PATCH, D, D_VISION, HEADS = 8, 4, 16, 8, 1
 PICTURE = (12, 10)  # width and height: it is resized and cut
@@ -203,7 +203,7 @@ def network(tokens: PreTrainedTokenizerFast, base: int) -> tuple[Flamingo, dict[
         output_tokens=True,
     )
     randomise(vision, draw)
-    published = {f"weights.vision.visual.{key}": value.clone() for key, value in vision.state_dict().items()}
+    published = {f"weights.vision.visual.{key}": value for key, value in vision.state_dict().items()}
     vision.ln_post = torch.nn.Identity()
 
     config_json = json.dumps(lm.config.to_dict())
@@ -426,6 +426,8 @@ def main(checkout: Path) -> None:
     net, tensors, config = network(tokens, base)
     model = asked_model(module, net, tokens)
     train(net, tokens, [model.image_processor(picture(index)) for index in range(SUPPORT + QUERIES)], texts)
+    for parameter in net.parameters():
+        parameter.copy_(parameter.half().float())  # as they are saved
     net.generate = partial(net.generate, bad_words_ids=[[net.media_token_id]], pad_token_id=net.eoc_token_id)
 
     lm = {key: value for key, value in net.lang_encoder.state_dict().items() if "gated_cross" not in key}
@@ -452,9 +454,9 @@ def main(checkout: Path) -> None:
         found = list(runs(evaluate, model, folder))
         torch.distributed.destroy_process_group()
     reference = f"{version('open_flamingo')} evaluate.py, {version('transformers')}, {version('pycocoevalcap')}"
-    save(
+    save_as_is(
         "evaluation",
-        tensors,
+        {key: value.half() for key, value in tensors.items()},
         "evaluation: captions, questions, classification",
         reference,
         **{

@@ -171,4 +171,5 @@ def main() -> None:
     write("ranking", ranking(), "metrics: ranking", version("scikit-learn"))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -70,7 +70,7 @@ pub const OPEN_FLAMINGO: Weights = Weights {
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 25] = [
+pub const SCRIPTS: [Script; 26] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
@@ -95,6 +95,7 @@ pub const SCRIPTS: [Script; 25] = [
     script("metrics", &METRICS),
     script("rices", &MAIN),
     Script { name: "evaluation", environment: &EVALUATION, weights: Some(&OPEN_FLAMINGO) },
+    script("english", &METRICS),
     Script { name: "smollm2", environment: &MAIN, weights: Some(&SMOLLM2) },
 ];
 

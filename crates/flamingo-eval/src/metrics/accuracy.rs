@@ -45,6 +45,21 @@ pub fn exact(answers: &[&str], accepted: &[Vec<&str>]) -> Mean {
     Mean(answers.iter().zip(accepted).map(|pair| f64::from(u8::from(right(pair)))).collect())
 }
 
+/// How far each answer is among those that people gave: one of them is right as far as `enough` gave it. iVQA's accuracy, with
+/// two of five people (Yang et al. 2021).
+///
+/// # Panics
+///
+/// If `enough` is 0.
+pub fn shared(enough: usize, answers: &[&str], given: &[Vec<&str>]) -> Mean {
+    assert!(enough > 0, "an answer that nobody gave is not right");
+    let right = |(answer, given): (&&str, &Vec<&str>)| {
+        let count = given.iter().filter(|it| it.trim() == answer.trim()).count();
+        (count as f64 / enough as f64).min(1.0)
+    };
+    Mean(answers.iter().zip(given).map(right).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +79,13 @@ mod tests {
         assert!(message(&[vec![0.1]], &[1]).contains("example 0: its class is 1"));
         assert!(message(&[vec![f64::NAN]], &[0]).contains("not a number"));
         assert!(message(&[], &[0]).contains("0 lists of scores, but 1 classes"));
+    }
+
+    #[test]
+    fn an_answer_is_right_as_far_as_enough_people_gave_it() {
+        let given = ["a", "b", "b", "c", "c", "c"];
+        let found = ["a", "b", "c", "d"].map(|answer| shared(2, &[answer], &[given.to_vec()]).0[0]);
+        assert_eq!(found, [0.5, 1.0, 1.0, 0.0]);
     }
 
     #[test]

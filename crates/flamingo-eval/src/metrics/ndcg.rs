@@ -62,13 +62,28 @@ fn one(scores: &[f64], relevance: &[f64]) -> Result<f64, String> {
     let mut ranking: Vec<usize> = (0..scores.len()).collect();
     // A stable sort; `-0.0` and `0.0` are equal.
     ranking.sort_by(|a, b| (scores[*b] + 0.0).total_cmp(&(scores[*a] + 0.0)));
+    let found = gain(ranking[..relevant].iter().map(|place| relevance[*place]));
+    Ok(found / most(relevance, relevant))
+}
+
+/// The gain of candidates in their order.
+fn gain(relevance: impl Iterator<Item = f64>) -> f64 {
+    relevance.enumerate().map(|(rank, relevance)| relevance / (rank as f64 + 2.0).log2()).sum()
+}
+
+/// The gain of the best so many, in the best order.
+fn most(relevance: &[f64], relevant: usize) -> f64 {
     let mut best = relevance.to_vec();
     best.sort_by(|a, b| b.total_cmp(a));
-    let gain = |relevance: f64, rank: usize| relevance / (rank as f64 + 2.0).log2();
-    let found: f64 =
-        ranking[..relevant].iter().enumerate().map(|(rank, it)| gain(relevance[*it], rank)).sum();
-    let most: f64 = best[..relevant].iter().enumerate().map(|(rank, it)| gain(*it, rank)).sum();
-    Ok(found / most)
+    gain(best.into_iter().take(relevant))
+}
+
+/// The mean of an example's score over all orders of its candidates: what guessing blindly gets. None if no candidate is
+/// relevant.
+pub fn expected(relevance: &[f64]) -> Option<f64> {
+    let relevant = relevance.iter().filter(|it| **it != 0.0).count();
+    let mean = relevance.iter().sum::<f64>() / relevance.len() as f64;
+    (relevant > 0).then(|| gain(std::iter::repeat_n(mean, relevant)) / most(relevance, relevant))
 }
 
 #[cfg(test)]
@@ -85,6 +100,22 @@ mod tests {
         assert_eq!(ndcg(&[0.1, 0.5, 0.9], &[1.0, 0.0, 0.0]), 0.0, "the only relevant one is ranked last");
         let expected = (0.5 + 1.0 / 3f64.log2()) / (1.0 + 0.5 / 3f64.log2());
         assert!((ndcg(&[0.1, 0.5, 0.05], &[1.0, 0.5, 0.0]) - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn guessing_gets_the_mean_over_all_orders() {
+        let relevance = [1.0, 0.5, 0.0];
+        let orders = [
+            [3.0, 2.0, 1.0],
+            [3.0, 1.0, 2.0],
+            [2.0, 3.0, 1.0],
+            [1.0, 3.0, 2.0],
+            [2.0, 1.0, 3.0],
+            [1.0, 2.0, 3.0],
+        ];
+        let mean = orders.iter().map(|scores| ndcg(scores, &relevance)).sum::<f64>() / 6.0;
+        assert!((expected(&relevance).unwrap() - mean).abs() < 1e-12);
+        assert_eq!(expected(&[0.0]), None);
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl WordNet {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::fmt::Write as _;
     use std::fs;
 
@@ -166,7 +166,7 @@ pub(super) mod tests {
     ];
 
     /// Writes a small WordNet in its own format.
-    pub(in super::super) fn small(folder: &Path) {
+    pub fn small(folder: &Path) {
         let files = [("noun", "n"), ("verb", "v"), ("adj", "a"), ("adv", "r")];
         let text = |letter: &str, offsets: &HashMap<&str, usize>| {
             let (mut data, mut places) = ("  1 A licence.\n".to_owned(), Vec::new());

@@ -17,8 +17,13 @@ pub(super) fn wording(style: PromptStyle) -> Wording {
     })
 }
 
+/// The same for names of classes, behind which OpenFlamingo adds no new line (`get_imagenet_prompt`).
+pub(super) fn without_new_line(style: PromptStyle) -> Wording {
+    Wording::of(wording(style).text.trim_end())
+}
+
 /// As OpenFlamingo's `evaluate_captioning`; of the paper's numbers only the three beams are known.
-pub(super) fn ask() -> Ask {
+pub(super) fn ask(_style: PromptStyle) -> Ask {
     Ask::Open { max_tokens: 20, beams: 3, length_penalty: 0.0 }
 }
 

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::read::{Given, image};
-use super::{Ask, FileSpec, Files, Item, Items, Output, PromptStyle, Task, Wording, captions, karpathy};
+use super::{FileSpec, Files, Items, Task, karpathy};
 use crate::EvalError;
-use crate::metrics::Measure;
 
 pub(super) struct Flickr30k;
 
@@ -32,10 +31,6 @@ impl Task for Flickr30k {
         &FILES
     }
 
-    fn metric(&self) -> &'static str {
-        captions::METRIC
-    }
-
     fn load(&self, files: &Files) -> Result<Items, EvalError> {
         let given = Given::to(self, files)?;
         let images = given.path("images");
@@ -46,25 +41,12 @@ impl Task for Flickr30k {
         })
     }
 
-    fn wording(&self, style: PromptStyle) -> Wording {
-        captions::wording(style)
-    }
-
-    fn ask(&self, _style: PromptStyle) -> Ask {
-        captions::ask()
-    }
-
-    fn clean(&self, style: PromptStyle, text: &str) -> String {
-        captions::clean(style, text)
-    }
-
-    fn measure(&self, asked: &[(&Item, &Output)]) -> Result<Box<dyn Measure>, EvalError> {
-        captions::measure(asked)
-    }
+    as_others!(captions);
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Output;
     use super::super::tests::{Folder, asked, path_of};
     use super::*;
 

@@ -3,16 +3,61 @@
 //! A [`Task`] knows its official files, its prompts and its metric, and nothing of models: `protocol` chooses the examples
 //! of a prompt, asks the model and comes back with one [`Output`] for each query.
 
+/// The methods of a task that are those of its family, a module here.
+macro_rules! as_others {
+    ($family:ident) => {
+        fn metric(&self) -> &'static str {
+            super::$family::METRIC
+        }
+
+        fn wording(&self, style: super::PromptStyle) -> super::Wording {
+            super::$family::wording(style)
+        }
+
+        fn ask(&self, style: super::PromptStyle) -> super::Ask {
+            super::$family::ask(style)
+        }
+
+        fn clean(&self, style: super::PromptStyle, text: &str) -> String {
+            super::$family::clean(style, text)
+        }
+
+        fn measure(
+            &self,
+            asked: &[(&super::Item, &super::Output)],
+        ) -> Result<Box<dyn crate::metrics::Measure>, crate::EvalError> {
+            super::$family::measure(asked)
+        }
+    };
+}
+
 mod captions;
 mod coco;
 mod flickr30k;
 mod hateful_memes;
+mod imagenet;
+mod ivqa;
 mod karpathy;
-mod language;
+mod kinetics700;
+pub mod language;
+mod msrvttqa;
+mod msvdqa;
+mod nextqa;
+mod okvqa;
 mod outputs;
+mod questions;
 pub(crate) mod rareact;
 mod read;
 pub mod registry;
+mod short_answers;
+mod star;
+mod textvqa;
+mod vatex;
+mod visdial;
+mod vizwiz;
+mod vqa;
+mod vqav2;
+mod youcook2;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -228,7 +273,9 @@ pub(crate) mod tests {
     use flamingo::prompt::Source;
     use tempfile::TempDir;
 
+    use super::language::small as tagger;
     use super::*;
+    use crate::metrics::wordnet::tests::small as wordnet;
 
     /// A folder with a task's files.
     pub struct Folder {
@@ -262,6 +309,16 @@ pub(crate) mod tests {
         pub fn files(&self) -> &Files {
             &self.files
         }
+    }
+
+    /// With a small WordNet, and a tagger that knows little.
+    pub fn with_language(folder: Folder) -> Folder {
+        let path = folder.folder.path().to_owned();
+        for (name, write) in [("wordnet", wordnet as fn(&Path)), ("tagger", tagger)] {
+            fs::create_dir_all(path.join(name)).unwrap();
+            write(&path.join(name));
+        }
+        folder.folder("wordnet", "wordnet").folder("tagger", "tagger")
     }
 
     /// The first queries, each with what a model said.

@@ -2,6 +2,7 @@
 
 use super::{Item, Output, Target};
 use crate::EvalError;
+use crate::metrics::{Mean, accuracy};
 
 /// What is wrong with an item.
 pub(super) fn odd(item: &Item, what: impl Into<String>) -> EvalError {
@@ -48,4 +49,9 @@ pub(super) fn unscored(item: &Item, target: &Target) -> EvalError {
         }
         target => odd(item, format!("{target:?} is not what this task's items have")),
     }
+}
+
+/// Whether the likeliest choice is the right one.
+pub(super) fn top_1(asked: &[(&Item, &Output)]) -> Result<Mean, EvalError> {
+    named(asked, accuracy::top_k(1, &scores(asked)?, &choices(asked)?))
 }

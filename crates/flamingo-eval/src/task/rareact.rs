@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::outputs::{named, scores, unscored};
 use super::read::{Clips, Given, odd, table};
-use super::{Ask, FileSpec, Files, Item, Items, Output, PromptStyle, Target, Task, Wording};
+use super::{Ask, FileSpec, Files, Item, Items, Output, PromptStyle, Target, Task, Wording, captions};
 use crate::EvalError;
 use crate::metrics::Measure;
 use crate::metrics::rareact::{Clip, MeanWeightedAp};
@@ -102,12 +102,12 @@ impl Task for RareAct {
     }
 
     /// Paper: appendix B.1.5, a caption of the action's verb in the third person with its object. OpenFlamingo does not
-    /// evaluate it; its wording of captions is taken.
+    /// evaluate it; its wording of classes is taken.
     fn wording(&self, style: PromptStyle) -> Wording {
-        Wording::of(match style {
-            PromptStyle::Paper => "{image}Caption: {answer}{eoc}",
-            PromptStyle::OpenFlamingo => "{image}Output:{answer}{eoc}",
-        })
+        match style {
+            PromptStyle::Paper => Wording::of("{image}Caption: {answer}{eoc}"),
+            PromptStyle::OpenFlamingo => captions::without_new_line(style),
+        }
     }
 
     fn ask(&self, style: PromptStyle) -> Ask {

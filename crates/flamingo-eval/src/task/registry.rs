@@ -5,11 +5,25 @@ use flamingo_core::nearest;
 use super::Task;
 use crate::EvalError;
 
-static ALL: [&dyn Task; 4] = [
+static ALL: [&dyn Task; 18] = [
+    &super::okvqa::OkVqa,
+    &super::vqav2::Vqav2,
     &super::coco::Coco,
+    &super::msvdqa::MsvdQa,
+    &super::vatex::Vatex,
+    &super::vizwiz::VizWiz,
     &super::flickr30k::Flickr30k,
+    &super::msrvttqa::MsrvttQa,
+    &super::ivqa::Ivqa,
+    &super::youcook2::YouCook2,
+    &super::star::Star,
+    &super::visdial::VisDial,
+    &super::textvqa::TextVqa,
+    &super::nextqa::NextQa,
     &super::hateful_memes::HatefulMemes,
     &super::rareact::RareAct,
+    &super::imagenet::ImageNet,
+    &super::kinetics700::Kinetics700,
 ];
 
 /// All tasks, in the order of the paper's table, then the two of classification.
