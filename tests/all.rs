@@ -4,6 +4,7 @@ mod cached;
 mod decoding;
 mod engine;
 mod episodes;
+mod evaluation;
 mod features;
 mod full_size;
 mod fuzz_corpus;

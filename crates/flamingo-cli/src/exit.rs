@@ -37,18 +37,21 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     if let Some(error) = error.downcast_ref::<EvalError>() {
-        let usage = matches!(
-            error,
+        return match error {
+            EvalError::Model(error) => of_model(error),
             EvalError::UnknownMetric { .. }
-                | EvalError::UnknownTask { .. }
-                | EvalError::Setting { .. }
-                | EvalError::Needs { .. }
-        );
-        return ExitCode::from(if usage { 2 } else { 3 });
+            | EvalError::UnknownTask { .. }
+            | EvalError::Needs { .. }
+            | EvalError::Setting { .. }
+            | EvalError::OtherSettings { .. }
+            | EvalError::Busy { .. } => ExitCode::from(2),
+            _ => ExitCode::from(3),
+        };
     }
-    let Some(error) = error.downcast_ref::<FlamingoError>() else {
-        return ExitCode::from(1);
-    };
+    error.downcast_ref::<FlamingoError>().map_or(ExitCode::from(1), of_model)
+}
+
+fn of_model(error: &FlamingoError) -> ExitCode {
     ExitCode::from(match error {
         FlamingoError::UnknownPreset { .. }
         | FlamingoError::Mismatch { .. }

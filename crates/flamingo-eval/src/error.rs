@@ -1,6 +1,6 @@
 //! Everything that can go wrong when answers are scored.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flamingo::FlamingoError;
 use flamingo::data::DataError;
@@ -139,9 +139,68 @@ pub enum EvalError {
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A journal of an evaluation with other settings.
+    #[error(
+        "{}: it was begun with {name} = {then}, and now {name} = {now}: go on with the same, or name another file",
+        path.display()
+    )]
+    OtherSettings {
+        /// The journal.
+        path: PathBuf,
+        /// What differs, such as `settings.seed`.
+        name: String,
+        /// What it was.
+        then: String,
+        /// What it would be now.
+        now: String,
+    },
+    /// Another process writes a journal.
+    #[error("{}: another evaluation writes it; wait for its end, or name another file", path.display())]
+    Busy {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// A query needs more examples than there are.
+    #[error(
+        "{shots} examples were asked for, and there are {there} in the support set ({missing} left out, because their \
+         media cannot be read): ask for fewer shots or for more support{first}"
+    )]
+    Examples {
+        /// How many were asked for.
+        shots: usize,
+        /// How many there are.
+        there: usize,
+        /// How many of the support set are left out.
+        missing: usize,
+        /// The first reason, as the end of a sentence.
+        first: String,
+    },
+    /// Too many queries whose media cannot be read.
+    #[error(
+        "{rejected} of {of} queries are left out, because their media cannot be read, and at most {allowed} may be; the \
+         first: {first}; put the files there, or allow more by max_reject_rate"
+    )]
+    TooManyRejects {
+        /// How many.
+        rejected: usize,
+        /// Of how many.
+        of: usize,
+        /// How many may be.
+        allowed: usize,
+        /// The first query and what is wrong with it.
+        first: String,
+    },
     /// The model.
     #[error(transparent)]
     Model(#[from] FlamingoError),
+}
+
+impl EvalError {
+    /// For `map_err`: what was to be done with which file.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { action, path: path.clone(), source }
+    }
 }
 
 impl EvalError {

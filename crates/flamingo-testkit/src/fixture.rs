@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use flamingo_core::nearest;
+use half::f16;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::compare;
@@ -13,7 +14,7 @@ use crate::difference::Bound;
 use crate::record::Origin;
 use crate::weights::Weights;
 
-/// The tensors of one file of `tests/fixtures`.
+/// The tensors of one file of `tests/fixtures`, which are f32 or f16 there.
 #[derive(Debug, Clone)]
 pub struct Fixture {
     origin: Origin,
@@ -41,9 +42,13 @@ impl Fixture {
         let file = SafeTensors::deserialize(&bytes)
             .unwrap_or_else(|error| panic!("{} is not a whole safetensors file: {error}", path.display()));
         let tensors = file.iter().map(|(key, view)| {
-            assert_eq!(view.dtype(), Dtype::F32, "tensor {key} of {} must be f32", path.display());
-            let (values, _) = view.data().as_chunks();
-            let values = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let values = match view.dtype() {
+                Dtype::F32 => view.data().as_chunks().0.iter().map(|it| f32::from_le_bytes(*it)).collect(),
+                Dtype::F16 => {
+                    view.data().as_chunks().0.iter().map(|it| f16::from_le_bytes(*it).to_f32()).collect()
+                }
+                other => panic!("tensor {key} of {} is {other:?}; f32 or f16 was expected", path.display()),
+            };
             (key.to_owned(), HostTensor { shape: view.shape().to_vec(), values })
         });
         let origin = Origin::new(name, metadata(&bytes));

@@ -8,7 +8,7 @@ use anyhow::Context;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 /// The most that all fixtures may take together, in bytes.
-pub const MAX_BYTES: usize = (3 << 20) + (96 << 10);
+pub const MAX_BYTES: usize = (3 << 20) + (320 << 10);
 
 /// Paths below the folder, with forward slashes, and contents.
 pub type Files = BTreeMap<String, Vec<u8>>;

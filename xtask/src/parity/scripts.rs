@@ -24,6 +24,16 @@ const METRICS: Environment = Environment {
     requirements: &[("requirements-metrics.txt", true), ("requirements-without-dependencies.txt", false)],
 };
 
+/// Both: a whole evaluation.
+const EVALUATION: Environment = Environment {
+    name: "evaluation",
+    requirements: &[
+        ("requirements.txt", true),
+        ("requirements-evaluation.txt", true),
+        ("requirements-without-dependencies.txt", false),
+    ],
+};
+
 /// One of them.
 #[derive(Debug)]
 pub struct Script {
@@ -35,12 +45,13 @@ pub struct Script {
     pub weights: Option<&'static Weights>,
 }
 
-/// Somebody's published weights, too large for the repository.
+/// Somebody's published files that are not in the repository: weights, which are too large, or a program that no package
+/// has.
 #[derive(Debug)]
 pub struct Weights {
     /// The fixture of what comes out of them.
     pub fixture: &'static str,
-    /// The environment variable with the file's path; the test reads it too.
+    /// The environment variable with the path; the test of weights reads it too.
     pub variable: &'static str,
     /// The command that prints such a path.
     pub fetch: &'static str,
@@ -50,9 +61,16 @@ pub struct Weights {
 pub const SMOLLM2: Weights =
     Weights { fixture: "smollm2", variable: "SMOLLM2", fetch: "cargo xtask data fetch smollm2" };
 
+/// OpenFlamingo's evaluation, of which the package lacks a part. Only its script needs it, not the test.
+pub const OPEN_FLAMINGO: Weights = Weights {
+    fixture: "evaluation",
+    variable: "OPEN_FLAMINGO",
+    fetch: "git clone -q --branch 2.0.1 https://github.com/mlfoundations/open_flamingo && realpath open_flamingo",
+};
+
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 24] = [
+pub const SCRIPTS: [Script; 26] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
@@ -76,6 +94,8 @@ pub const SCRIPTS: [Script; 24] = [
     script("gguf_files", &MAIN),
     script("pre_tokenizers", &LATER),
     script("metrics", &METRICS),
+    script("rices", &MAIN),
+    Script { name: "evaluation", environment: &EVALUATION, weights: Some(&OPEN_FLAMINGO) },
     script("english", &METRICS),
     Script { name: "smollm2", environment: &MAIN, weights: Some(&SMOLLM2) },
 ];
@@ -144,7 +164,7 @@ mod tests {
 
     #[test]
     fn requirements_exist_and_are_pinned() {
-        for (file, _) in [MAIN, LATER, METRICS].iter().flat_map(|it| it.requirements) {
+        for (file, _) in [MAIN, LATER, METRICS, EVALUATION].iter().flat_map(|it| it.requirements) {
             let text = std::fs::read_to_string(folder().join(file)).unwrap();
             let packages = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
             for package in packages {

@@ -5,6 +5,7 @@ mod chat;
 mod data_interleave;
 mod data_stream;
 mod doctor;
+mod eval_run;
 mod eval_score;
 mod eval_suite;
 mod runs;

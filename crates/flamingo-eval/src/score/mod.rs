@@ -14,7 +14,6 @@ mod join;
 mod metric;
 mod read;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -22,6 +21,7 @@ use serde::Serialize;
 pub use metric::Metric;
 
 use crate::EvalError;
+use crate::files::write_whole;
 use crate::metrics::{Bootstrap, Interval, Measure};
 
 /// What is to be scored.
@@ -113,16 +113,11 @@ impl Report {
             metric: self.metric,
             what: "it is a number of all examples together, none of them has one".to_owned(),
         })?;
-        let write = || -> std::io::Result<std::fs::File> {
-            let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            for example in each {
-                serde_json::to_writer(&mut file, example)?;
-                file.write_all(b"\n")?;
-            }
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)
-        };
-        write().map(drop).map_err(|source| EvalError::File { action: "write", path: path.to_owned(), source })
+        write_whole(path, |file| {
+            each.iter().try_for_each(|example| {
+                serde_json::to_writer(&mut *file, example)?;
+                file.write_all(b"\n")
+            })
+        })
     }
 }

@@ -129,6 +129,11 @@ impl Engine {
         self.prefixes = Prefixes::default();
     }
 
+    /// Forgets all that was read, but not what was seen.
+    pub fn forget_prompts(&mut self) {
+        self.prefixes = Prefixes::default();
+    }
+
     /// Reads a prompt, or what of it was not read before.
     ///
     /// # Errors

@@ -29,6 +29,15 @@ pub(super) fn of<'a>(
     vision: &'a VisionConfig,
     preprocess: &'a PreprocessSpec,
 ) -> Result<Identity<'a>, FlamingoError> {
+    Ok(Identity { version: VERSION, vision, preprocess, weights: hex(&weights_sha256(encoder)?) })
+}
+
+/// SHA-256 of an encoder's weights: of their names, number formats, shapes and bytes.
+///
+/// # Errors
+///
+/// If a weight cannot be read from its device.
+pub fn weights_sha256(encoder: &VisionEncoder) -> Result<[u8; 32], FlamingoError> {
     let mut hash = Sha256::new();
     let mut tensors = encoder.collect(None, None, true);
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
@@ -39,7 +48,7 @@ pub(super) fn of<'a>(
         hash.update(format!("{}\n{:?}\n{:?}\n", tensor.name, tensor.dtype, tensor.shape.as_slice()));
         hash.update(&bytes[..]);
     }
-    Ok(Identity { version: VERSION, vision, preprocess, weights: hex(&hash.finalize()) })
+    Ok(hash.finalize().into())
 }
 
 impl Identity<'_> {

@@ -30,6 +30,7 @@ use flamingo_vision::{VisionConfig, VisionEncoder};
 use half::f16;
 
 pub use fill::{FillOptions, Filled};
+pub use identity::weights_sha256;
 pub use stats::ChannelStats;
 
 use crate::error::FlamingoError;
