@@ -60,7 +60,7 @@ def nano_net(config):
             channels=tuple(config["widths"]),
             stem_type="deep_quad",
             stem_chs=config["stem_width"],
-            group_size=config["group_size"],
+            group_size=None,
             bottle_ratio=0.5,
             extra_conv=True,
             gamma_in_act=True,
@@ -73,6 +73,14 @@ def nano_net(config):
         ),
         num_classes=0,
     ).eval()
+    # timm has no block that is narrower than a group, so groups are made where there are several.
+    for stage, width in zip(net.stages, config["widths"]):
+        inner = width // 2
+        groups = inner // config["group_size"]
+        for block in stage if groups > 1 else []:
+            for name in ("conv2", "conv2b"):
+                conv = getattr(block, name)
+                setattr(block, name, type(conv)(inner, inner, 3, stride=conv.stride[0], groups=groups))
     # A Flamingo reads the last stage.
     net.final_conv = torch.nn.Identity()
     net.final_act = torch.nn.Identity()
