@@ -86,8 +86,8 @@ struct Args {
     #[arg(long, hide = true, value_name = "CASE")]
     measure: Option<String>,
     /// For --measure: the folder of pictures and shards
-    #[arg(long, hide = true, value_name = "DIR", default_value = "")]
-    assets: PathBuf,
+    #[arg(long, hide = true, value_name = "DIR")]
+    assets: Option<PathBuf>,
     /// Makes every repetition so many percent slower, to try --fail-above with
     #[arg(long, hide = true, value_name = "PCT", default_value_t = 0.0)]
     slow_down: f64,
@@ -164,7 +164,12 @@ impl Args {
             DeviceSpec::Auto => Backend::available().first() == Some(&Backend::Flex),
         };
         let threads = self.threads.map_or_else(cores, usize::from);
-        Ok(Context { device: self.device.resolve()?, is_cpu, threads, assets: self.assets.clone() })
+        Ok(Context {
+            device: self.device.resolve()?,
+            is_cpu,
+            threads,
+            assets: self.assets.clone().unwrap_or_default(),
+        })
     }
 }
 
@@ -227,6 +232,6 @@ mod tests {
     #[test]
     fn cases_are_listed_with_what_they_compute() {
         let text = listed(&suites::select(&[Suite::Micro], &["gemm-1024".to_owned()]).unwrap());
-        assert!(text.starts_with("micro/gemm-1024") && text.contains("2.147 GFLOP"), "{text}");
+        assert!(text.contains("micro/gemm-1024") && text.contains("2.147 GFLOP"), "{text}");
     }
 }

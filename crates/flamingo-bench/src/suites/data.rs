@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use flamingo::core::PreprocessSpec;
 use flamingo::data::stream::MixedSource;
-use flamingo::data::{Augment, PretrainedEncoder, Store, Stream, StreamSpec};
+use flamingo::data::{Augment, Store, Stream, StreamSpec, TextTokenizer};
 use serde_json::json;
 
 use crate::assets;
@@ -37,7 +37,7 @@ fn case(name: &'static str, about: &'static str, training: bool) -> Case {
             json!({"kind": "data", "training": training, "size": SIZE, "batch": BATCH, "batches": BATCHES}),
         ),
         prepare: Box::new(move |context| {
-            let encoder = Arc::new(PretrainedEncoder::open(assets::tokenizer(&context.assets))?);
+            let encoder = Arc::new(TextTokenizer::load(assets::tokenizer(&context.assets))?);
             let stream = Stream::open(spec(context, training), &Store::default(), encoder)?;
             Ok(Prepared::Timed(Box::new(move |times| (0..times).map(repetition(stream)).collect())))
         }),
