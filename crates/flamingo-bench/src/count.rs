@@ -3,8 +3,8 @@
 //! A multiplication and an addition are two operations (FLOP). Counted are matrix products and convolutions, attention's two
 //! included: norms, activations and softmax are a per cent of them. Of a causal attention only the scores that are used
 //! count. Bytes are those that must pass by at the least: weights once, the cache of keys and values once, in f32; what one
-//! layer hands to the next is taken to stay in the processor. So no program can be faster than the ceilings say, and the
-//! share of a ceiling is never flattering.
+//! layer hands to the next is taken to stay in the processor. It is the least that has to be done, so a share of a ceiling
+//! is never flattering, with one exception: weights that fit into the caches, as nano's do, need not come from memory again.
 
 use std::ops::{Add, Mul};
 

@@ -328,7 +328,7 @@ fn adamw(device: &Device) -> anyhow::Result<Operation> {
         mixing: Mixing::default(),
         microbatches: 1,
         log_every: 1,
-        checkpoint_every: 0,
+        checkpoint_every: 1,
         keep_last: 1,
         evaluate_every: 0,
         keep_best: None,

@@ -102,7 +102,7 @@ fn trainer() -> Trainer {
             mixing: Mixing::default(),
             microbatches: 1,
             log_every: 1,
-            checkpoint_every: 0,
+            checkpoint_every: 1,
             keep_last: 1,
             evaluate_every: 0,
             keep_best: None,
