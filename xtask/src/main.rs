@@ -60,6 +60,9 @@ enum Verb {
     /// Build and run `flamingo doctor`: devices, programs and folders, and whether they work
     #[command(disable_help_flag = true)]
     Doctor(PassThrough),
+    /// How fast everything is, beside PyTorch and beside what the machine can do
+    #[command(disable_help_flag = true)]
+    Bench(PassThrough),
     /// Run every test and documentation example of the workspace
     #[command(disable_help_flag = true)]
     Test(PassThrough),
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Verb::Inspect(PassThrough { args }) => verbs::flamingo::run("inspect", args),
         Verb::Convert(PassThrough { args }) => verbs::flamingo::run("convert", args),
         Verb::Doctor(PassThrough { args }) => verbs::flamingo::run("doctor", args),
+        Verb::Bench(PassThrough { args }) => verbs::bench::run(args),
         Verb::Test(PassThrough { args }) => verbs::test::run(args),
         Verb::Parity(args) => verbs::parity::run(args),
         Verb::Ablate(args) => verbs::ablate::run(args),

@@ -17,9 +17,11 @@ const PYTHON: &str = if cfg!(windows) { "python" } else { "python3" };
 /// Packages that are installed together.
 #[derive(Debug)]
 pub struct Environment {
-    /// Part of its folder's name.
+    /// The beginning of its folder's name.
     pub name: &'static str,
-    /// Files of `tests/parity`, installed one after another; false: without what the packages say they need.
+    /// Where the files of its requirements are, from the workspace root.
+    pub folder: &'static str,
+    /// The files, installed one after another; false: without what the packages say they need.
     pub requirements: &'static [(&'static str, bool)],
 }
 
@@ -29,8 +31,8 @@ impl Environment {
     /// The folder's name has a hash of the requirements and of Python's version: another pin is another environment.
     pub fn python(&self, root: &Path) -> anyhow::Result<PathBuf> {
         let version = version()?;
-        let scripts = root.join("tests/parity");
-        let folder = cache_folder()?.join(format!("parity-{}-{}", self.name, self.hash(&scripts, &version)?));
+        let scripts = root.join(self.folder);
+        let folder = cache_folder()?.join(format!("{}-{}", self.name, self.hash(&scripts, &version)?));
         let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
         let complete = folder.join("complete");
         if complete.exists() {
@@ -47,7 +49,7 @@ impl Environment {
             if !with_dependencies {
                 pip.arg("--no-deps");
             }
-            must(pip.arg("-r").arg(scripts.join(file)), &format!("pip install -r tests/parity/{file}"))?;
+            must(pip.arg("-r").arg(scripts.join(file)), &format!("pip install -r {}/{file}", self.folder))?;
         }
         fs::write(&complete, "").with_context(|| format!("cannot write {}", complete.display()))?;
         Ok(python)
@@ -72,7 +74,7 @@ fn version() -> anyhow::Result<String> {
     let output = Command::new(PYTHON).arg("--version").stdin(Stdio::null()).output().with_context(|| {
         format!(
             "cannot start {PYTHON}: install Python 3.11 with its venv module, or name an interpreter that has the \
-             packages of tests/parity/requirements.txt by --python"
+             packages by --python"
         )
     })?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -119,6 +121,7 @@ mod tests {
         let file = folder.path().join("a.txt");
         let environment = |with| Environment {
             name: "a",
+            folder: ".",
             requirements: if with { &[("a.txt", true)] } else { &[("a.txt", false)] },
         };
         fs::write(&file, "x==1\n").unwrap();

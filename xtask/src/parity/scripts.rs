@@ -8,19 +8,27 @@ use anyhow::{Context, bail};
 
 use super::environment::{Environment, last_lines};
 
+/// Where they are, from the workspace root.
+const FOLDER: &str = "tests/parity";
+
 /// Almost all of them.
 const MAIN: Environment = Environment {
-    name: "main",
+    name: "parity-main",
+    folder: FOLDER,
     requirements: &[("requirements.txt", true), ("requirements-without-dependencies.txt", false)],
 };
 
 /// Those that need a later `transformers`.
-const LATER: Environment =
-    Environment { name: "transformers-4.57", requirements: &[("requirements-transformers-4.57.txt", true)] };
+const LATER: Environment = Environment {
+    name: "parity-transformers-4.57",
+    folder: FOLDER,
+    requirements: &[("requirements-transformers-4.57.txt", true)],
+};
 
 /// Those of scores, which need no tensors but Java.
 const METRICS: Environment = Environment {
-    name: "metrics",
+    name: "parity-metrics",
+    folder: FOLDER,
     requirements: &[("requirements-metrics.txt", true), ("requirements-without-dependencies.txt", false)],
 };
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Violation;
 
 /// Every package of the workspace and its level. `flamingo-testkit` is for tests: see [`TESTKIT`].
-const LEVELS: [(&str, u8); 16] = [
+const LEVELS: [(&str, u8); 17] = [
     ("flamingo-core", 0),
     ("flamingo-nn", 1),
     ("flamingo-testkit", 1),
@@ -21,6 +21,7 @@ const LEVELS: [(&str, u8); 16] = [
     ("flamingo-train", 2),
     ("flamingo", 3),
     ("flamingo-eval", 4),
+    ("flamingo-bench", 5),
     ("flamingo-cli", 5),
     ("flamingo-tests", 5),
     ("flamingo-recipes", 5),

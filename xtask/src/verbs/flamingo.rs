@@ -22,14 +22,18 @@ pub fn run(verb: &str, args: Vec<OsString>) -> anyhow::Result<ExitCode> {
     workspace::replace_self(workspace::command(&root, program).arg(verb).args(request.args))
 }
 
+/// What is asked of a binary, and of cargo before.
 #[derive(Debug, Default, PartialEq)]
-struct Request {
-    features: Vec<String>,
-    args: Vec<OsString>,
+pub struct Request {
+    /// Backends.
+    pub features: Vec<String>,
+    /// For the binary.
+    pub args: Vec<OsString>,
 }
 
 impl Request {
-    fn split(args: Vec<OsString>) -> anyhow::Result<Request> {
+    /// Takes `--features` out of the arguments, and looks at `--device`.
+    pub fn split(args: Vec<OsString>) -> anyhow::Result<Request> {
         let mut request = Request::default();
         let mut rest = args.into_iter();
         while let Some(arg) = rest.next() {
@@ -125,10 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn every_backend_is_a_feature_of_the_binary() {
-        let manifest = include_str!("../../../crates/flamingo-cli/Cargo.toml");
-        for name in BACKENDS {
-            assert!(manifest.contains(&format!("\n{name} = [")), "flamingo-cli has no feature {name}");
+    fn every_backend_is_a_feature_of_the_binaries() {
+        let manifests = [
+            include_str!("../../../crates/flamingo-cli/Cargo.toml"),
+            include_str!("../../../crates/flamingo-bench/Cargo.toml"),
+        ];
+        for (name, manifest) in BACKENDS.iter().flat_map(|name| manifests.map(|manifest| (name, manifest))) {
+            assert!(manifest.contains(&format!("\n{name} = [")), "no feature {name} in {manifest}");
         }
     }
 }

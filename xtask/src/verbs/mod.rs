@@ -1,6 +1,7 @@
 //! One file per verb; `flamingo` is what all verbs share that the `flamingo` binary does.
 
 pub mod ablate;
+pub mod bench;
 pub mod data;
 pub mod eval;
 pub mod flamingo;

@@ -1,8 +1,10 @@
 //! A report as one HTML page that needs nothing else: no scripts, no fonts, no files beside it.
 
+mod bars;
 mod chart;
 mod page;
 
+pub use bars::Bars;
 pub use chart::{ChartSpec, Series};
 pub use page::{Card, ReportPage};
 

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::bars::{self, Bars};
 use super::chart::{self, ChartSpec};
 use super::escape;
 
@@ -66,6 +67,12 @@ impl ReportPage {
     /// A line chart.
     pub fn line_chart(&mut self, spec: ChartSpec) -> &mut Self {
         self.push(chart::render(&spec));
+        self
+    }
+
+    /// Groups of bars.
+    pub fn bars(&mut self, groups: &[Bars]) -> &mut Self {
+        self.push(bars::render(groups));
         self
     }
 

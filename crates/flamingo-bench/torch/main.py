@@ -1,0 +1,72 @@
+"""A case of `cargo xtask bench --against torch`, in PyTorch: `python main.py TASK`, where TASK is JSON.
+
+The task has the case (`kind` and its sizes), the number of threads, the device, whether to compile, and how long to go on. What
+is printed last is one line of JSON, as crates/flamingo-bench/src/measure.rs reads it. The programs beside this one are written
+as somebody would who wants speed: fused attention, inference mode, keys and values kept, no work that is thrown away.
+"""
+
+import json
+import resource
+import sys
+import time
+
+task = json.loads(sys.argv[1])
+
+
+def memory(key):
+    """Of this process, in MB."""
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(key))
+
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+import torch  # noqa: E402
+
+torch.set_num_threads(task["threads"])
+
+import operations  # noqa: E402
+import work  # noqa: E402
+
+KINDS = operations.KINDS | work.KINDS
+
+
+def main():
+    case = task["case"]
+    torch.manual_seed(0)
+    make = KINDS[case["kind"]]
+    start_mb = memory("VmRSS")
+    # `call` does `of` of the case; gradients are recorded only where the case has them.
+    with torch.inference_mode(not getattr(make, "gradients", False)):
+        call, of = make(case, task)
+        synchronise = torch.cuda.synchronize if task["device"].startswith("cuda") else (lambda: None)
+
+        def once():
+            start = time.perf_counter()
+            call()
+            synchronise()
+            return (time.perf_counter() - start) * 1e3 / of
+
+        cold = once()
+        before, begin, warm = faults(), time.perf_counter(), []
+        while len(warm) < task["least"] or (len(warm) < task["most"] and time.perf_counter() - begin < task["seconds"]):
+            warm.append(once())
+    print(
+        json.dumps(
+            {
+                "cold_ms": cold,
+                "warm_ms": warm,
+                "start_mb": start_mb,
+                "peak_mb": memory("VmHWM"),
+                "faults": (faults() - before) / len(warm) / of,
+                "version": f"torch {torch.__version__}, {torch.get_num_threads()} threads",
+            }
+        ),
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
