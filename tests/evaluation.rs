@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use flamingo::{Engine, Medium, Source};
+use flamingo::{Engine, Medium, Pretrained, Source};
 use flamingo_eval::EvalError;
 use flamingo_eval::files::FileRecord;
 use flamingo_eval::protocol::{
@@ -56,7 +56,10 @@ impl Subject {
     }
 
     fn engine(&self) -> Engine {
-        Engine::new(self.published.open(&Device::flex()))
+        let (source, lm) = self.published.open_flamingo_source();
+        let tokenizer = self.published.checkpoint.metadata()["tokenizer.json"].as_str().unwrap();
+        write(&lm.join("tokenizer.json"), tokenizer.as_bytes());
+        Engine::new(Pretrained::open(source, &Device::flex()).unwrap())
     }
 
     /// A task, its files and what they hold.
