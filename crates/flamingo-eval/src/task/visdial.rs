@@ -176,7 +176,7 @@ fn support(path: &Path, folders: [&Path; 2]) -> Result<Vec<Item>, EvalError> {
             choices: Vec::new(),
         })
     };
-    let items = data.dialogs.0.iter().map(item).collect::<Result<Vec<_>, _>>()?;
+    let items = data.dialogs.0.iter().map(item).collect::<Result<Vec<_>, EvalError>>()?;
     distinct(path, &items)?;
     Ok(items)
 }
