@@ -1,6 +1,7 @@
 //! Files that cases read, made anew for each run: photographs that nobody took, shards of them, a tokenizer.
 //!
-//! A picture is smooth noise of several scales, whose JPEG is as large as a photograph's: decoding costs what it costs there.
+//! A picture is smooth noise of several scales, whose JPEG (quality 90, colours at full resolution) is about as large as a
+//! photograph's, so that decoding costs about what it costs there.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -141,7 +142,7 @@ mod tests {
     fn pictures_differ_and_are_as_large_as_photographs() {
         let [first, other] = [3, 4].map(|number| jpeg(number).unwrap());
         assert_ne!(first, other);
-        assert!((40_000..200_000).contains(&first.len()), "{}", first.len());
+        assert!((30_000..200_000).contains(&first.len()), "{}", first.len());
     }
 
     #[test]
