@@ -10,6 +10,7 @@ use burn::tensor::activation::{gelu, silu, softmax};
 use burn::tensor::module::{attention, conv2d, embedding, linear};
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{Device, Tensor};
+use flamingo::core::Precision;
 use flamingo::loss::{LossSpec, Targets, weighted_nll};
 use flamingo::nn::NormConfig;
 use flamingo::train::{AdamWSpec, Mixing, PathAdamW, Schedule, TrainConfig};
@@ -327,6 +328,7 @@ fn adamw(device: &Device) -> anyhow::Result<Operation> {
         sources: Vec::new(),
         mixing: Mixing::default(),
         microbatches: 1,
+        precision: Precision::F32,
         log_every: 1,
         checkpoint_every: 1,
         keep_last: 1,

@@ -5,12 +5,14 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use flamingo::core::Precision;
 use flamingo::loss::LossSpec;
 use flamingo::nn::count_parameters;
 use flamingo::stages::flamingo::FlamingoObjective;
 use flamingo::train::{
-    AdamWSpec, BoxStream, Indexed, Mixing, Progress, Schedule, SourceSpec, TrainConfig, Trainer,
+    AdamWSpec, Alone, BoxStream, Indexed, Mixing, Progress, Schedule, SourceSpec, TrainConfig, Trainer,
 };
 use flamingo::{FlamingoConfig, HostBatch};
 use serde_json::json;
@@ -101,6 +103,7 @@ fn trainer() -> Trainer {
             sources: vec![SourceSpec { name: "rows".to_owned(), weight: 1.0 }],
             mixing: Mixing::default(),
             microbatches: 1,
+            precision: Precision::F32,
             log_every: 1,
             checkpoint_every: 1,
             keep_last: 1,
@@ -110,6 +113,7 @@ fn trainer() -> Trainer {
         checkpoints: PathBuf::new(),
         progress: Progress::Hidden,
         threads: 1,
+        sync: Arc::new(Alone),
     }
 }
 
