@@ -69,10 +69,10 @@ impl Chooser<'_> {
         let purpose = if shots == 0 { "text-only" } else { "examples" };
         Ok(match self {
             Self::Random(seed) => {
-                Candidates::Order(Permutation::new(support.len(), *seed, &[purpose, id]), support)
+                Candidates::Order(Box::new(Permutation::new(support.len(), *seed, &[purpose, id])), support)
             }
             Self::Same(seed) => {
-                Candidates::Order(Permutation::new(support.len(), *seed, &[purpose]), support)
+                Candidates::Order(Box::new(Permutation::new(support.len(), *seed, &[purpose])), support)
             }
             Self::Similar(nearest) => {
                 let nearest = nearest.get(&query).map_or(&[][..], Vec::as_slice);
@@ -97,7 +97,7 @@ impl Chooser<'_> {
 /// Places in the support set.
 pub(super) enum Candidates<'s> {
     /// All, in a random order.
-    Order(Permutation, &'s [usize]),
+    Order(Box<Permutation>, &'s [usize]),
     /// These and no others.
     Whole(Vec<usize>),
 }

@@ -36,6 +36,7 @@
 //! class for classification), 0 to 32 shots, beams as the task has them, two examples without media at 0 shots of open-ended
 //! tasks. OpenFlamingo's (`evaluate.py` of 2.0.1) differs where [`PromptStyle::OpenFlamingo`](crate::task::PromptStyle) says
 //! so: those two examples for all tasks, an item's first text as its answer, candidates tokenized apart from the prompt.
+//! At 0 shots of classification its program shows the first example's image in the query's place; here it is the query's.
 //! Its random examples depend on the order in which queries are asked, and are not drawn here; [`Examples::Given`] takes any.
 //!
 //! A resumed evaluation has the result of one that was never interrupted, but for rounding: what was read before the
