@@ -34,7 +34,8 @@ const METRICS: Environment = Environment {
 
 /// Both: a whole evaluation.
 const EVALUATION: Environment = Environment {
-    name: "evaluation",
+    name: "parity-evaluation",
+    folder: FOLDER,
     requirements: &[
         ("requirements.txt", true),
         ("requirements-evaluation.txt", true),
@@ -78,7 +79,7 @@ pub const OPEN_FLAMINGO: Weights = Weights {
 
 /// Every script that writes fixtures, in an order in which one that reads what another wrote comes after it. A script
 /// may stand here twice, with two environments.
-pub const SCRIPTS: [Script; 26] = [
+pub const SCRIPTS: [Script; 27] = [
     script("nfnet", &MAIN),
     script("clip", &MAIN),
     script("efficientnet", &MAIN),
