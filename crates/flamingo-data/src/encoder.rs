@@ -91,17 +91,20 @@ impl PretrainedEncoder {
 
     /// Appends OpenFlamingo's tokens where they are missing, and reads special tokens in text as plain text.
     ///
+    /// A tokenizer without a token for padding pads with its EOS: models have rows for the new tokens, and none for another.
     /// A tokenizer without BOS begins sequences with its EOS, as GPT-2's family does.
     ///
     /// # Errors
     ///
     /// [`DataError::TokenizerFile`] if the tokenizer has no EOS.
     pub fn new(mut tokenizer: PretrainedTokenizer) -> Result<Self, DataError> {
+        let own_pad = tokenizer.pad();
         let added = tokenizer.add_open_flamingo()?;
         let eos = tokenizer.require_eos()?;
         let bos = tokenizer.bos().unwrap_or(eos);
         tokenizer.read_special_as_text();
-        let special = SpecialTokens { pad: added.pad, bos, eos, image: added.image, eoc: added.eoc };
+        let special =
+            SpecialTokens { pad: own_pad.unwrap_or(eos), bos, eos, image: added.image, eoc: added.eoc };
         Ok(Self { inner: tokenizer, special })
     }
 

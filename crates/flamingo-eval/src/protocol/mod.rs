@@ -5,21 +5,21 @@
 //!
 //! use flamingo::{DeviceSpec, Engine, Pretrained};
 //! use flamingo_eval::protocol::{Journal, Protocol, Settings};
-//! # fn tasks() -> (Box<dyn flamingo_eval::task::Task>, flamingo_eval::task::Files) { unimplemented!() }
-//!
-//! let (task, files) = tasks();
-//! let items = task.load(&files)?;
+//! # use flamingo_eval::task::{Files, Task};
+//! # fn ask(task: &dyn Task, files: &Files) -> Result<(), flamingo_eval::EvalError> {
+//! let items = task.load(files)?;
 //! let device = "auto".parse::<DeviceSpec>().and_then(|spec| spec.resolve()).expect("a device");
 //! let mut engine = Engine::new(Pretrained::open("runs/first-light", &device)?);
 //! let settings = Settings { shots: vec![0, 4, 8], queries: Some(1000), ..Settings::default() };
-//! let mut protocol = Protocol::new(&mut engine, &*task, &items, settings);
+//! let mut protocol = Protocol::new(&mut engine, task, &items, settings);
 //! let mut journal = Journal::open("coco.jsonl".as_ref(), &protocol.decided()?)?;
 //! let result = protocol.run(&mut journal, &mut |standing| {
 //!     println!("{} of {}", standing.done, standing.of);
 //!     ControlFlow::Continue(())
 //! })?;
 //! result.expect("nobody stopped it").write("coco.json".as_ref())?;
-//! # Ok::<(), flamingo_eval::EvalError>(())
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! | file | what it does |

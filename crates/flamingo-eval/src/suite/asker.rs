@@ -2,7 +2,7 @@
 
 use flamingo::engine::CandidateScore;
 use flamingo::generate::GenerateOptions;
-use flamingo::{Dialect, Engine, Network, Pretrained};
+use flamingo::{Dialect, Engine, Limits, Network, Pretrained};
 use flamingo_core::seed::{derive, word};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -24,15 +24,17 @@ pub(super) struct Asker {
 }
 
 impl Asker {
+    /// Prompts may be longer than what the model was trained to read: how well it does then is a finding, no mistake.
     pub fn new(model: Pretrained) -> Self {
+        let engine = |model: Pretrained| Engine::new(model).with_limits(Limits::Ignored);
         let language = match &model.network {
             Network::Flamingo { model: flamingo, .. } => {
                 let network = Network::Language(Box::new(flamingo.lm.clone()));
-                Some(Engine::new(Pretrained { network, ..model.clone() }))
+                Some(engine(Pretrained { network, ..model.clone() }))
             }
             Network::Language(_) => None,
         };
-        Self { whole: Engine::new(model), language }
+        Self { whole: engine(model), language }
     }
 
     pub fn dialect(&self) -> &Dialect {
