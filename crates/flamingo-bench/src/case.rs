@@ -46,6 +46,9 @@ impl Suite {
     }
 }
 
+/// Makes a case's inputs, none of which is measured.
+pub type Prepare = Box<dyn Fn(&Context) -> anyhow::Result<Prepared>>;
+
 /// One thing that is measured.
 pub struct Case {
     pub suite: Suite,
@@ -57,7 +60,7 @@ pub struct Case {
     /// What the peers are told; `None` where nobody does the same.
     pub peer: Option<Value>,
     /// Makes everything that is not measured.
-    pub prepare: Box<dyn Fn(&Context) -> anyhow::Result<Prepared>>,
+    pub prepare: Prepare,
 }
 
 /// Where a case is measured.
