@@ -2,7 +2,7 @@
 //! B learn.
 //!
 //! Burn keeps an adapter with its weight, so it is visited, saved and moved as `….weight.lora.a` and `….weight.lora.b`;
-//! where it enters the computation is [`flamingo_nn::linear`]. A starts as `peft` starts it (uniform, of the variance
+//! where it enters the computation is [`flamingo_nn::linear()`]. A starts as `peft` starts it (uniform, of the variance
 //! `1 / (3 in)`), B as zeros: an adapter that was not trained changes nothing.
 
 use burn::module::{LoraAdapter, Module, ModuleMapper, ModuleVisitor, Param, Reparameterizer};

@@ -1,8 +1,8 @@
 //! What two metrics know of English beside letters: how OKVQA's answers were cut to their stems, and which words NextQA
 //! compares.
 //!
-//! Both begin with nltk: its word tokenizer ([`words`]), its tagger of parts of speech ([`tagger`]), WordNet. OKVQA's
-//! answers were then cut by rules and a table ([`stems`]), NextQA's are brought to base forms as `pywsd` 1.2.4 does.
+//! Both begin with nltk: its word tokenizer ([`words`]), its tagger of parts of speech (`tagger`), WordNet. OKVQA's
+//! answers were then cut by rules and a table (`stems`), NextQA's are brought to base forms as `pywsd` 1.2.4 does.
 //! What nltk learnt from texts is in two folders that it publishes: WordNet's files, and those of its tagger,
 //! `averaged_perceptron_tagger_eng`.
 //!
