@@ -18,4 +18,5 @@ mod model;
 mod output;
 pub mod score;
 mod shots;
+mod stop;
 pub mod train;

@@ -4,10 +4,9 @@ mod configuration;
 mod join;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use flamingo::core::device::Device;
 use flamingo::join::JoinRequest;
 use flamingo::run::{RunEnd, RunRequest, plan, train};
@@ -16,6 +15,7 @@ use flamingo::train::progress::terminal;
 use flamingo::train::{Existing, Progress};
 
 use super::device::DeviceArg;
+use super::stop;
 use crate::exit::Usage;
 use configuration::Configuration;
 
@@ -77,8 +77,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.dry_run {
         return dry_run(&config, args, &device);
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    listen(&stop)?;
+    let told = || {
+        if !terminal::is_taken() {
+            eprintln!("\nstopping after this update, with a checkpoint; once more to stop at once");
+        }
+    };
+    let stop = stop::listen(told, terminal::restore)?;
     eprintln!("run {} on {device:?}", folder.display());
     match config {
         Configuration::Scratch(config) => {
@@ -133,19 +137,4 @@ fn scratch(request: &RunRequest, device: &Device, stop: &AtomicBool) -> anyhow::
 /// The name of a run's folder, as `--name` has it.
 fn run_name(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The first Ctrl-C or SIGTERM asks for a checkpoint and a clean end, the second ends at once.
-fn listen(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    let stop = stop.clone();
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            terminal::restore();
-            std::process::exit(130);
-        }
-        if !terminal::is_taken() {
-            eprintln!("\nstopping after this update, with a checkpoint; once more to stop at once");
-        }
-    })
-    .context("cannot listen for Ctrl-C")
 }

@@ -23,8 +23,10 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use flamingo::Pretrained;
+use flamingo::data::ConceptSet;
 use flamingo_core::nearest;
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +90,16 @@ impl SuiteSpec {
 #[derive(Debug, Clone)]
 pub struct Sets {
     /// With a folder for each set in it.
-    pub folder: PathBuf,
+    folder: PathBuf,
+    /// Read once for the four tasks that ask about them.
+    concepts: OnceLock<Arc<ConceptSet>>,
+}
+
+impl Sets {
+    /// Those in `folder`; nothing is read yet.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), concepts: OnceLock::new() }
+    }
 }
 
 /// Asks `model` everything of `spec`. `progress` hears of every figure as soon as there is one; once `stop` is set, what
@@ -108,9 +119,9 @@ pub fn run(
     let mut asker = Asker::new(model);
     let mut figures = Vec::new();
     for task in tasks::chosen(spec) {
-        let pool = task.pool(sets)?;
+        let opened = task.open(sets)?;
         for &seed in &spec.seeds {
-            for probe in task.probes(&pool, spec, seed, asker.dialect())? {
+            for probe in opened.probes(spec, seed, asker.dialect())? {
                 for control in Control::ALL {
                     if stop.load(Ordering::Relaxed) {
                         return Ok(figures);

@@ -49,9 +49,13 @@ impl Sets {
 
     /// The emoji in all their drawing styles.
     pub(super) fn concepts(&self) -> Result<Arc<ConceptSet>, EvalError> {
+        if let Some(set) = self.concepts.get() {
+            return Ok(set.clone());
+        }
         let shards = ["emoji-160", "openmoji-160"].map(|set| self.shards(set, ""));
         let shards = shards.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-        Ok(Arc::new(ConceptSet::load(&shards)?))
+        let set = Arc::new(ConceptSet::load(&shards)?);
+        Ok(self.concepts.get_or_init(|| set).clone())
     }
 
     /// What `read` makes of every record of the archives; records of which it makes nothing are left out.

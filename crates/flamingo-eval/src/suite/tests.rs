@@ -7,7 +7,6 @@ use rand_chacha::ChaCha8Rng;
 
 use super::pools::{Pool, Shown};
 use super::probe::{Kind, Question};
-use super::tasks::Pools;
 use super::*;
 
 fn medium(name: &str) -> Medium {
@@ -63,13 +62,13 @@ fn controls_without_images_keep_every_text() {
     }
 }
 
-fn pool(queries: usize) -> Pools {
+fn pool(queries: usize) -> Pool {
     let shown = |index: usize| Shown {
         medium: medium(&format!("picture {index}")),
         question: String::new(),
         answer: format!("name {index}"),
     };
-    Pools::Shown(Pool { queries: (0..queries).map(shown).collect(), support: Vec::new() })
+    Pool { queries: (0..queries).map(shown).collect(), support: Vec::new() }
 }
 
 fn asked(shots: &[usize], zero_shot: usize) -> tasks::Asked<'_> {
@@ -164,7 +163,7 @@ fn unknown_tasks_and_empty_requests_are_refused() {
 #[test]
 fn a_missing_set_is_named_with_its_command() {
     let folder = tempfile::tempdir().unwrap();
-    let sets = Sets { folder: folder.path().to_owned() };
+    let sets = Sets::new(folder.path());
     let message = sets.concepts().unwrap_err().to_string();
     assert!(message.contains("cargo xtask data prepare emoji --side 160"), "{message}");
 }

@@ -62,7 +62,7 @@ impl BindingScores {
         let BindingSpec { ways, shots, trials, controls } = *spec;
         let wanted = TrialSpec { ways, shots, trials, seed, ..TrialSpec::default() };
         let trials = TrialComposer::new(set, Split::HeldoutConcepts)?.trials(&wanted, tokenizer)?;
-        let mut asker = Asker { engine, set, tokenizer, pictures: HashMap::new() };
+        let mut asker = Asker { engine, set, pictures: HashMap::new() };
         let mut rng = ChaCha8Rng::seed_from_u64(derive(seed, [word("shuffled")]));
         let controls = controls.min(trials.len());
         let right = asker.share(trials.iter().cloned())?;
@@ -73,15 +73,14 @@ impl BindingScores {
     }
 }
 
-struct Asker<'a, T: ?Sized> {
+struct Asker<'a> {
     engine: &'a mut Engine,
     set: &'a ConceptSet,
-    tokenizer: &'a T,
     /// Each picture once, so that the engine knows it again.
     pictures: HashMap<usize, Medium>,
 }
 
-impl<T: TextEncoder + ?Sized> Asker<'_, T> {
+impl Asker<'_> {
     /// The share of trials whose answer is the likeliest; 0 of none.
     fn share(&mut self, trials: impl ExactSizeIterator<Item = EpisodeTrial>) -> Result<f64, FlamingoError> {
         let count = trials.len().max(1);
@@ -93,19 +92,13 @@ impl<T: TextEncoder + ?Sized> Asker<'_, T> {
     }
 
     fn answer(&mut self, trial: &EpisodeTrial) -> Result<usize, FlamingoError> {
-        let eoc = self.tokenizer.special().eoc;
         let mut parts = Vec::new();
         for shot in &trial.shots {
             parts.extend(shot.image.map(|image| self.medium(image)));
             parts.extend([Part::Text(trial.words[shot.class].clone()), Part::EndOfChunk]);
         }
         parts.extend(trial.query.map(|image| self.medium(image)));
-        let tails: Vec<Vec<u32>> = trial
-            .words
-            .iter()
-            .map(|word| self.tokenizer.encode(word).into_iter().chain([eoc]).collect())
-            .collect();
-        let scores = self.engine.token_candidates(&Prompt::Parts(parts), &tails)?;
+        let scores = self.engine.ended_candidates(&Prompt::Parts(parts), &trial.words)?;
         let best = scores.iter().enumerate().max_by(|(_, a), (_, b)| a.sum().total_cmp(&b.sum()));
         Ok(best.map_or(0, |(index, _)| index))
     }

@@ -2,10 +2,8 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use anyhow::Context;
 use clap::ValueEnum;
 use flamingo_eval::files::FileRecord;
 use flamingo_eval::protocol::{Bar, Examples, Given, Journal, Protocol, Settings, Support, TaskResult};
@@ -16,6 +14,7 @@ use crate::verbs::decoding::LimitsArg;
 use crate::verbs::device::DeviceArg;
 use crate::verbs::model::ModelArgs;
 use crate::verbs::output::print;
+use crate::verbs::stop;
 
 /// Ask a model a benchmark's questions with 0 or more examples, and score its answers
 ///
@@ -126,16 +125,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     protocol.features = args.features.clone();
 
     let mut journal = Journal::open(&journal_of(&args.out), &protocol.decided()?)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    // A second one ends it at once: what was answered is on disk anyway.
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping; once more to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")?;
+    // What was answered is on disk, however it ends.
+    let stop = stop::listen(|| eprintln!("stopping; once more to stop at once"), || {})?;
     let mut bar = Bar::new(task.name());
     let result = protocol.run(&mut journal, &mut |standing| {
         bar.update(standing);

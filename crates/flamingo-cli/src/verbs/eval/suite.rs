@@ -1,19 +1,16 @@
 //! `flamingo eval --suite fetchable`: the curve that anyone can make.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::ValueEnum;
-use flamingo::core::nearest;
 use flamingo::train::write_atomic;
 use flamingo_eval::suite::{self, Figure, Sets, SuiteSpec, summaries};
 
-use crate::exit::Usage;
 use crate::verbs::device::DeviceArg;
 use crate::verbs::model::ModelArgs;
 use crate::verbs::output::print;
+use crate::verbs::stop;
 
 /// A suite.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -63,12 +60,11 @@ pub fn run(suite: Suite, args: &Args) -> anyhow::Result<()> {
         Some(folder) => folder.clone(),
         None => flamingo::cache::datasets().context("there is no cache folder; name one with --sets")?,
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    listen(&stop)?;
+    let stop = stop::listen(|| eprintln!("stopping after this figure; once more to stop at once"), || {})?;
     let model = args.model.open(&args.device.resolve()?)?;
     let mut told: Vec<Figure> = Vec::new();
     let mut result = Ok(());
-    let figures = suite::run(model, &Sets { folder }, &spec, &stop, |figure| {
+    let figures = suite::run(model, &Sets::new(folder), &spec, &stop, |figure| {
         eprintln!("{figure}");
         told.push(figure.clone());
         // What was measured is never lost, however long the rest takes.
@@ -86,11 +82,6 @@ const PAGE: &str = "eval.html";
 
 impl Args {
     fn spec(&self) -> anyhow::Result<SuiteSpec> {
-        let known: Vec<&str> = suite::names().collect();
-        if let Some(name) = self.tasks.iter().find(|name| !known.contains(&name.as_str())) {
-            let hint = nearest::hint(name, known.iter().copied());
-            return Err(Usage(format!("unknown task {name:?}: there are {}{hint}", known.join(", "))).into());
-        }
         let Self { tasks, seeds, trials, queries, controls, block, .. } = self;
         let spec = SuiteSpec {
             tasks: tasks.clone(),
@@ -100,7 +91,7 @@ impl Args {
             controls: *controls,
             block: *block,
         };
-        spec.validate().map_err(|error| Usage(error.to_string()))?;
+        spec.validate()?;
         Ok(spec)
     }
 }
@@ -141,16 +132,4 @@ fn table(figures: &[Figure]) -> String {
         );
     }
     text
-}
-
-/// Ctrl-C ends the suite after the figure that is being measured, with what there is; a second one at once.
-fn listen(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    let stop = stop.clone();
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping after this figure; once more to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")
 }

@@ -10,36 +10,27 @@ use flamingo::prompt::{self, Example, Template};
 use flamingo::{Dialect, Medium, Source};
 use flamingo_core::seed::{derive, word};
 
-use super::{Pools, SuiteTask};
 use crate::EvalError;
+use crate::suite::SuiteSpec;
 use crate::suite::probe::{Kind, Probe, Question};
-use crate::suite::{Sets, SuiteSpec};
 
 /// Pictures of each class.
 const SHOTS: [usize; 3] = [1, 3, 5];
 
+#[derive(Clone, Copy)]
 pub struct Binding {
     pub ways: usize,
     pub name: &'static str,
 }
 
-impl SuiteTask for Binding {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn pool(&self, sets: &Sets) -> Result<Pools, EvalError> {
-        Ok(Pools::Concepts(sets.concepts()?))
-    }
-
-    fn probes(
+impl Binding {
+    pub fn probes(
         &self,
-        pool: &Pools,
+        set: &ConceptSet,
         spec: &SuiteSpec,
         seed: u64,
         dialect: &Dialect,
     ) -> Result<Vec<Probe>, EvalError> {
-        let Pools::Concepts(set) = pool else { return Ok(Vec::new()) };
         let composer = TrialComposer::new(set, Split::HeldoutConcepts)?;
         let mut pictures = Pictures { set, known: HashMap::new() };
         let probe = |shots: usize| {

@@ -1,16 +1,17 @@
 //! Captions of photographs that were never trained on, scored by CIDEr-D against their titles.
 
+use flamingo::Medium;
 use flamingo::dialect::Style;
 use flamingo::prompt::{self, Template};
-use flamingo::{Dialect, Medium};
+use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
+use super::ShownTask;
 use super::shown::Asked;
-use super::{Pools, SuiteTask};
 use crate::EvalError;
+use crate::suite::Sets;
 use crate::suite::pools::{Pool, Shown};
-use crate::suite::probe::{Kind, Probe};
-use crate::suite::{Sets, SuiteSpec};
+use crate::suite::probe::Kind;
 
 #[derive(Deserialize)]
 struct Photo {
@@ -19,12 +20,12 @@ struct Photo {
 
 pub struct Captions;
 
-impl SuiteTask for Captions {
+impl ShownTask for Captions {
     fn name(&self) -> &'static str {
         "captions-photos"
     }
 
-    fn pool(&self, sets: &Sets) -> Result<Pools, EvalError> {
+    fn pool(&self, sets: &Sets) -> Result<Pool, EvalError> {
         let queries = sets.records("photos", "evaluation", |photo: Photo, source| {
             let shown = |title: String| Shown {
                 medium: Medium::Image(source),
@@ -33,24 +34,21 @@ impl SuiteTask for Captions {
             };
             photo.captions.into_iter().next().map(shown).into_iter().collect()
         })?;
-        Ok(Pools::Shown(Pool { queries, support: Vec::new() }))
+        Ok(Pool { queries, support: Vec::new() })
     }
 
-    fn probes(
-        &self,
-        pool: &Pools,
-        spec: &SuiteSpec,
-        seed: u64,
-        _: &Dialect,
-    ) -> Result<Vec<Probe>, EvalError> {
-        let asked = Asked {
+    fn asked(&self, _: &Pool) -> Result<Asked<'static>, EvalError> {
+        Ok(Asked {
             task: self.name(),
             kind: Kind::Caption,
             template: Template::of(Style::Paper, prompt::Task::Caption),
             shots: &[0, 4, 8],
             chance: 0.0,
             zero_shot: 2,
-        };
-        Ok(asked.probes(pool, spec, seed, |_, _| Vec::new()))
+        })
+    }
+
+    fn choices(&self, _: &Shown, _: &[String], _: &mut ChaCha8Rng) -> Vec<String> {
+        Vec::new()
     }
 }

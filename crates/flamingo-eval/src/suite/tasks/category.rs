@@ -2,15 +2,15 @@
 
 use flamingo::dialect::Style;
 use flamingo::prompt::{self, Template};
-use flamingo::{Dialect, Medium, Source};
+use flamingo::{Medium, Source};
 use serde::Deserialize;
 
-use super::shown::{Asked, distinct, most_frequent};
-use super::{Pools, SuiteTask};
+use super::ShownTask;
+use super::shown::{Asked, most_frequent};
 use crate::EvalError;
+use crate::suite::Sets;
 use crate::suite::pools::{Pool, Shown};
-use crate::suite::probe::{Kind, Probe};
-use crate::suite::{Sets, SuiteSpec};
+use crate::suite::probe::Kind;
 
 #[derive(Deserialize)]
 struct Described {
@@ -71,33 +71,24 @@ impl Category {
     }
 }
 
-impl SuiteTask for Category {
+impl ShownTask for Category {
     fn name(&self) -> &'static str {
         self.name
     }
 
-    fn pool(&self, sets: &Sets) -> Result<Pools, EvalError> {
+    fn pool(&self, sets: &Sets) -> Result<Pool, EvalError> {
         let support = self.support.map(|prefix| self.shown(sets, prefix)).transpose()?.unwrap_or_default();
-        Ok(Pools::Shown(Pool { queries: self.shown(sets, self.queries)?, support }))
+        Ok(Pool { queries: self.shown(sets, self.queries)?, support })
     }
 
-    fn probes(
-        &self,
-        pool: &Pools,
-        spec: &SuiteSpec,
-        seed: u64,
-        _: &Dialect,
-    ) -> Result<Vec<Probe>, EvalError> {
-        let Pools::Shown(shown) = pool else { return Ok(Vec::new()) };
-        let categories = distinct(shown);
-        let asked = Asked {
+    fn asked(&self, pool: &Pool) -> Result<Asked<'static>, EvalError> {
+        Ok(Asked {
             task: self.name,
             kind: Kind::Choice,
             template: Template::of(Style::Paper, prompt::Task::Caption),
             shots: &[0, 4, 8],
-            chance: most_frequent(shown),
+            chance: most_frequent(pool),
             zero_shot: 0,
-        };
-        Ok(asked.probes(pool, spec, seed, move |_, _| categories.clone()))
+        })
     }
 }

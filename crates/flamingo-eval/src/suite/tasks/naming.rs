@@ -1,17 +1,17 @@
 //! Naming emoji: which of twenty names suits a picture. Names and pictures of held-out concepts are in no training text; a
 //! held-out drawing is of a concept that was trained on in other styles.
 
-use flamingo::Dialect;
 use flamingo::data::Split;
 use flamingo::dialect::Style;
 use flamingo::prompt::{self, Template};
+use rand_chacha::ChaCha8Rng;
 
+use super::ShownTask;
 use super::shown::{Asked, among, distinct};
-use super::{Pools, SuiteTask};
 use crate::EvalError;
-use crate::suite::pools::{self, Pool};
-use crate::suite::probe::{Kind, Probe};
-use crate::suite::{Sets, SuiteSpec};
+use crate::suite::Sets;
+use crate::suite::pools::{self, Pool, Shown};
+use crate::suite::probe::Kind;
 
 /// Names among which to choose.
 pub const CHOICES: usize = 20;
@@ -26,40 +26,34 @@ impl Naming {
     pub const DRAWINGS: Self = Self { name: "naming-drawings", split: Split::HeldoutImages };
 }
 
-impl SuiteTask for Naming {
+impl ShownTask for Naming {
     fn name(&self) -> &'static str {
         self.name
     }
 
-    fn pool(&self, sets: &Sets) -> Result<Pools, EvalError> {
+    fn pool(&self, sets: &Sets) -> Result<Pool, EvalError> {
         let set = sets.concepts()?;
         let (queries, support) = (pools::named(&set, self.split), pools::named(&set, Split::Train));
-        Ok(Pools::Shown(Pool { queries, support }))
+        Ok(Pool { queries, support })
     }
 
-    fn probes(
-        &self,
-        pool: &Pools,
-        spec: &SuiteSpec,
-        seed: u64,
-        _: &Dialect,
-    ) -> Result<Vec<Probe>, EvalError> {
-        let Pools::Shown(shown) = pool else { return Ok(Vec::new()) };
-        Ok(by_name(self.name, &[0, 4, 8]).probes(pool, spec, seed, {
-            let names = distinct(shown);
-            move |query, rng| among(&query.answer, &names, CHOICES, rng)
-        }))
+    fn asked(&self, pool: &Pool) -> Result<Asked<'static>, EvalError> {
+        Ok(by_name(self.name, pool))
+    }
+
+    fn choices(&self, query: &Shown, answers: &[String], rng: &mut ChaCha8Rng) -> Vec<String> {
+        among(&query.answer, answers, CHOICES, rng)
     }
 }
 
-/// One of twenty names.
-pub fn by_name<'a>(task: &'a str, shots: &'a [usize]) -> Asked<'a> {
+/// One of twenty names, or of all if they are fewer.
+pub fn by_name(task: &'static str, pool: &Pool) -> Asked<'static> {
     Asked {
         task,
         kind: Kind::Name,
         template: Template::of(Style::Paper, prompt::Task::Caption),
-        shots,
-        chance: 1.0 / CHOICES as f64,
+        shots: &[0, 4, 8],
+        chance: 1.0 / CHOICES.min(distinct(pool).len()) as f64,
         zero_shot: 0,
     }
 }

@@ -6,9 +6,9 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::suite::SuiteSpec;
 use crate::suite::pools::{Pool, Shown};
 use crate::suite::probe::{Kind, Probe, Question};
-use crate::suite::{SuiteSpec, tasks::Pools};
 
 /// What differs from task to task.
 pub struct Asked<'a> {
@@ -29,12 +29,11 @@ impl Asked<'_> {
     /// these. `choices` says among which texts a query chooses.
     pub fn probes(
         &self,
-        pool: &Pools,
+        pool: &Pool,
         spec: &SuiteSpec,
         seed: u64,
         choices: impl Fn(&Shown, &mut ChaCha8Rng) -> Vec<String>,
     ) -> Vec<Probe> {
-        let Pools::Shown(pool) = pool else { return Vec::new() };
         let rng = |what: &str, index: usize| {
             ChaCha8Rng::seed_from_u64(derive(seed, [word(self.task), word(what), index as u64]))
         };
@@ -97,7 +96,7 @@ fn example(shown: &Shown) -> Example {
     Example { media: vec![medium.clone()], question: question.clone(), answer: answer.clone() }
 }
 
-/// The right answer among `count` in all, the others drawn from `names`, in random order.
+/// The right answer among `count` in all, or as many as there are, the others drawn from `names`, in random order.
 pub fn among(answer: &str, names: &[String], count: usize, rng: &mut impl Rng) -> Vec<String> {
     let others: Vec<&String> = names.iter().filter(|name| *name != answer).collect();
     let mut choices: Vec<String> =
