@@ -23,6 +23,8 @@ pub enum Set {
     Emoji,
     /// OpenMoji, apart because of its licence.
     Openmoji,
+    /// Three styles more, that draw fewer concepts.
+    EmojiMore,
 }
 
 /// The two styles of [`Set::Emoji`].
@@ -34,6 +36,7 @@ impl Set {
         match self {
             Set::Emoji => vec![iconify::NOTO, iconify::FLUENT_FLAT, emojibase::PACKAGE],
             Set::Openmoji => vec![openmoji::PACKAGE, emojibase::PACKAGE],
+            Set::EmojiMore => vec![iconify::NOTO_V1, iconify::EMOJIONE, iconify::FXEMOJI, emojibase::PACKAGE],
         }
     }
 }
@@ -67,6 +70,14 @@ pub fn prepare(set: Set, side: u32, folder: &Path) -> anyhow::Result<Manifest> {
     let sources = match set {
         Set::Emoji => vec![(STYLES[0], noto), (STYLES[1], fluent)],
         Set::Openmoji => vec![("openmoji", openmoji::drawings()?)],
+        Set::EmojiMore => {
+            let named = |package| iconify::named_drawings(package, &concepts);
+            vec![
+                ("noto-v1", named(&iconify::NOTO_V1)?),
+                ("emojione", named(&iconify::EMOJIONE)?),
+                ("fxemoji", named(&iconify::FXEMOJI)?),
+            ]
+        }
     };
     let mut shards = Vec::new();
     for (style, drawings) in &sources {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::emojibase::normalise;
+use crate::emojibase::{Concept, normalise};
 use crate::package::{Package, Registry};
 
 /// Google's Noto emoji.
@@ -26,6 +26,33 @@ pub const FLUENT_FLAT: Package = Package {
     licence: "MIT",
 };
 
+/// Google's emoji before the redrawing of 2017.
+pub const NOTO_V1: Package = Package {
+    registry: Registry::Npm,
+    name: "@iconify-json/noto-v1",
+    version: "1.2.5",
+    sha256: "2bf62c26c2c2884aa99e90aec942cdaee17a5921f05690694f4978ad4b017c37",
+    licence: "Apache-2.0",
+};
+
+/// EmojiTwo, which goes on from the free version of EmojiOne.
+pub const EMOJIONE: Package = Package {
+    registry: Registry::Npm,
+    name: "@iconify-json/emojione",
+    version: "1.2.3",
+    sha256: "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e",
+    licence: "CC-BY-4.0",
+};
+
+/// Mozilla's emoji of Firefox OS.
+pub const FXEMOJI: Package = Package {
+    registry: Registry::Npm,
+    name: "@iconify-json/fxemoji",
+    version: "1.2.2",
+    sha256: "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef",
+    licence: "Apache-2.0",
+};
+
 /// SVG documents by normalised code.
 ///
 /// # Errors
@@ -35,6 +62,21 @@ pub fn drawings(package: &Package) -> anyhow::Result<BTreeMap<String, String>> {
     let files = package.files(&["icons.json", "chars.json"])?;
     let file = |name: &str| files.get(name).with_context(|| format!("{} has no {name}", package.name));
     parse(file("icons.json")?, file("chars.json")?).with_context(|| package.name.to_owned())
+}
+
+/// The same of a package that does not say which characters its icons are: an icon is the concept whose name it has, but
+/// for capitals, spaces and punctuation (`admissiontickets`, `a-button-blood-type`).
+///
+/// # Errors
+///
+/// As [`drawings`].
+pub fn named_drawings(
+    package: &Package,
+    concepts: &BTreeMap<String, Concept>,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let files = package.files(&["icons.json"])?;
+    let icons = files.get("icons.json").with_context(|| format!("{} has no icons.json", package.name))?;
+    parse_named(icons, concepts).with_context(|| package.name.to_owned())
 }
 
 #[derive(Deserialize)]
@@ -68,6 +110,24 @@ fn parse(icons: &[u8], chars: &[u8]) -> anyhow::Result<BTreeMap<String, String>>
     let chars: BTreeMap<String, String> = serde_json::from_slice(chars).context("chars.json")?;
     let drawn = |(code, name): (&String, &String)| Some((normalise(code), set.svg(name)?));
     Ok(chars.iter().filter_map(drawn).collect())
+}
+
+fn parse_named(
+    icons: &[u8],
+    concepts: &BTreeMap<String, Concept>,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let set: IconSet = serde_json::from_slice(icons).context("icons.json")?;
+    let icons: BTreeMap<String, &String> =
+        set.icons.keys().chain(set.aliases.keys()).map(|name| (letters(name), name)).collect();
+    let drawn = |(code, concept): (&String, &Concept)| {
+        Some((code.clone(), set.svg(icons.get(&letters(&concept.name))?)?))
+    };
+    Ok(concepts.iter().filter_map(drawn).collect())
+}
+
+/// Letters and digits of a name, in lower case.
+fn letters(name: &str) -> String {
+    name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 impl IconSet {
@@ -111,5 +171,24 @@ mod tests {
         let drawings = parse(icons, chars).unwrap();
         assert_eq!(drawings.len(), 2);
         assert!(drawings["1f449"].contains("translate(32 0) scale(-1 1)"));
+    }
+
+    #[test]
+    fn icons_without_characters_are_found_by_name() {
+        let concept = |name: &str| Concept {
+            code: String::new(),
+            emoji: String::new(),
+            name: name.to_owned(),
+            keywords: Vec::new(),
+            group: String::new(),
+            subgroup: String::new(),
+        };
+        let names = [("1f39f", "admission tickets"), ("1f170", "a button (blood type)"), ("1f4a9", "pile")];
+        let concepts = names.map(|(code, name)| (code.to_owned(), concept(name))).into();
+        let icons = br#"{"icons":{"admissiontickets":{"body":"<a/>"},"a-button-blood-type":{"body":"<b/>"},
+            "piles":{"body":"<c/>"}},"width":32,"height":32}"#;
+        let drawings = parse_named(icons, &concepts).unwrap();
+        assert_eq!(drawings.keys().collect::<Vec<_>>(), ["1f170", "1f39f"]);
+        assert!(drawings["1f170"].contains("<b/>"));
     }
 }

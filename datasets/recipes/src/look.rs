@@ -15,13 +15,13 @@ impl Dataset {
         let (format, shards) = match self {
             Dataset::EasyVqa => ("documents", "train-*.tar"),
             Dataset::GimpHelp => ("documents", "*.tar"),
-            Dataset::Emoji | Dataset::Openmoji => ("pairs", "*.tar.gz"),
+            Dataset::Emoji | Dataset::Openmoji | Dataset::EmojiMore => ("pairs", "*.tar.gz"),
             Dataset::Stamps | Dataset::EmojiVideo | Dataset::Photos | Dataset::Clipart => ("pairs", "*.tar"),
         };
         let mut options = Map::new();
         match self {
             Dataset::EmojiVideo => drop(options.insert("animated".to_owned(), Value::Bool(true))),
-            Dataset::Emoji | Dataset::Openmoji => {
+            Dataset::Emoji | Dataset::Openmoji | Dataset::EmojiMore => {
                 drop(options.insert("captions".to_owned(), vec!["name"].into()))
             }
             _ => {}

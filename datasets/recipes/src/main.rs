@@ -77,7 +77,7 @@ struct Place {
     /// Folder that holds the datasets' folders: `datasets` for the bundled ones, flamingo/data in your cache folder for others
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Side of the pictures of `emoji` and `openmoji`, in pixels; with it, they are not the bundled ones and lie in the cache
+    /// Side of the pictures of `emoji`, `openmoji` and `emoji-more`, in pixels; with it, they are not the bundled ones and lie in the cache
     #[arg(long)]
     side: Option<u32>,
 }
@@ -91,12 +91,13 @@ enum Fetched {
 
 impl ValueEnum for Fetched {
     fn value_variants<'a>() -> &'a [Self] {
-        use Dataset::{Clipart, EasyVqa, Emoji, EmojiVideo, GimpHelp, Openmoji, Photos, Stamps};
-        const ALL: [Fetched; 10] = [
+        use Dataset::{Clipart, EasyVqa, Emoji, EmojiMore, EmojiVideo, GimpHelp, Openmoji, Photos, Stamps};
+        const ALL: [Fetched; 11] = [
             Fetched::Weights(Weights::Smollm2),
             Fetched::Weights(Weights::EfficientnetLite2),
             Fetched::Dataset(Emoji),
             Fetched::Dataset(Openmoji),
+            Fetched::Dataset(EmojiMore),
             Fetched::Dataset(Stamps),
             Fetched::Dataset(EasyVqa),
             Fetched::Dataset(EmojiVideo),

@@ -17,6 +17,8 @@ pub enum Dataset {
     Emoji,
     /// Emoji in a third style, bundled.
     Openmoji,
+    /// Emoji in three styles more.
+    EmojiMore,
     /// Captioned stamps of a drawing program.
     Stamps,
     /// Questions about simple shapes.
@@ -43,6 +45,8 @@ pub struct Recipe {
 
 enum Kind {
     Bundled(emoji::Set),
+    /// The same, but not in the repository.
+    Drawn(emoji::Set),
     Prepared(&'static Recipe),
 }
 
@@ -53,7 +57,7 @@ pub struct Wishes {
     pub out: Option<PathBuf>,
     /// Takes a package's version that the recipe was not written for.
     pub accept_version: bool,
-    /// Side of the pictures of the emoji sets, instead of the bundled 64 pixels; these go to the cache too.
+    /// Side of the pictures of the emoji sets, instead of 64 pixels; these go to the cache too.
     pub side: Option<u32>,
 }
 
@@ -63,6 +67,7 @@ impl Dataset {
         match self {
             Dataset::Emoji => "emoji",
             Dataset::Openmoji => "openmoji",
+            Dataset::EmojiMore => "emoji-more",
             Dataset::Stamps => "stamps",
             Dataset::EasyVqa => "easy-vqa",
             Dataset::EmojiVideo => "emoji-video",
@@ -75,7 +80,7 @@ impl Dataset {
     /// The packages that it is made from.
     pub fn packages(self) -> Vec<Package> {
         match self.kind() {
-            Kind::Bundled(set) => set.packages(),
+            Kind::Bundled(set) | Kind::Drawn(set) => set.packages(),
             Kind::Prepared(recipe) => recipe.packages.to_vec(),
         }
     }
@@ -84,6 +89,7 @@ impl Dataset {
         match self {
             Dataset::Emoji => Kind::Bundled(emoji::Set::Emoji),
             Dataset::Openmoji => Kind::Bundled(emoji::Set::Openmoji),
+            Dataset::EmojiMore => Kind::Drawn(emoji::Set::EmojiMore),
             Dataset::Stamps => Kind::Prepared(&stamps::RECIPE),
             Dataset::EasyVqa => Kind::Prepared(&easy_vqa::RECIPE),
             Dataset::EmojiVideo => Kind::Prepared(&emoji_video::RECIPE),
@@ -131,7 +137,7 @@ pub fn prepare(dataset: Dataset, wishes: &Wishes) -> anyhow::Result<(Manifest, b
     let folder = dataset.folder(wishes)?;
     let archives = fetch(dataset, wishes.accept_version)?;
     match dataset.kind() {
-        Kind::Bundled(set) => {
+        Kind::Bundled(set) | Kind::Drawn(set) => {
             let side = wishes.side.unwrap_or(raster::SIDE);
             ensure!((16..=1024).contains(&side), "--side {side}: expected 16 to 1024 pixels");
             Ok((emoji::prepare(set, side, &folder)?, false))
