@@ -10,10 +10,10 @@ use burn::tensor::{Device, TensorData};
 use flamingo::join::{BindingSpec, JoinConfig, JoinEnd, JoinReport, JoinRequest, Origin, join};
 use flamingo::lm::LoraConfig;
 use flamingo::resampler::ResamplerConfig;
-use flamingo::train::{Existing, Progress, Schedule, TrainConfig};
+use flamingo::train::{Existing, JsonlSink, Progress, Schedule, TrainConfig};
 use flamingo::vision::families;
 use flamingo::xattn::GatedXattnConfig;
-use flamingo::{Flamingo, Network, Pretrained};
+use flamingo::{Flamingo, Network, Pretrained, Replica};
 use flamingo_data::EpisodeSpec;
 use flamingo_weights::{TensorPlan, module_tensors, save_safetensors};
 use image::{ImageFormat, Rgba, RgbaImage};
@@ -224,15 +224,19 @@ impl Place {
         config
     }
 
-    fn run(&self, name: &str, config: JoinConfig) -> JoinReport {
-        let request = JoinRequest {
+    fn request(&self, name: &str, config: JoinConfig) -> JoinRequest {
+        JoinRequest {
             folder: self.0.path().join(name),
             config,
             existing: Existing::Refuse,
             features: Some(self.0.path().join("features")),
             progress: Progress::Hidden,
-        };
-        match join(&request, &Device::flex(), &AtomicBool::new(false)).unwrap() {
+        }
+    }
+
+    fn run(&self, name: &str, config: JoinConfig) -> JoinReport {
+        let request = self.request(name, config);
+        match join(&request, &[Replica::alone(&Device::flex())], &AtomicBool::new(false)).unwrap() {
             JoinEnd::Finished(report) => *report,
             JoinEnd::Paused => panic!("nobody asked it to stop"),
         }
@@ -298,14 +302,36 @@ fn another_resampler_is_no_beginning() {
     place.run("joined", config.clone());
     config.start = Some(place.path("joined"));
     config.resampler.n_latents = 5;
-    let request = JoinRequest {
-        folder: place.0.path().join("other"),
-        config,
-        existing: Existing::Refuse,
-        features: Some(place.0.path().join("features")),
-        progress: Progress::Hidden,
-    };
-    let error = join(&request, &Device::flex(), &AtomicBool::new(false)).unwrap_err().to_string();
+    let request = place.request("other", config);
+    let error =
+        join(&request, &[Replica::alone(&Device::flex())], &AtomicBool::new(false)).unwrap_err().to_string();
     assert!(error.contains("resampler"), "{error}");
     assert!(!request.folder.exists(), "nothing was begun");
+}
+
+/// Two replicas take batches 0 and 1, then 2 and 3, …: of a model that does not move, the losses of theirs are the means of
+/// those that one replica finds one by one.
+#[test]
+fn replicas_share_the_batches_and_the_losses() {
+    let place = Place::new();
+    let losses = |name: &str, replicas: &[Replica], steps: u64| -> Vec<(f64, f64)> {
+        let mut config = place.config();
+        config.train.steps = steps;
+        config.train.schedule = Schedule::Constant { peak: 1e-30, warmup: 0 };
+        config.evaluation.binding.clear();
+        let request = place.request(name, config);
+        let end = join(&request, replicas, &AtomicBool::new(false)).unwrap();
+        assert!(matches!(end, JoinEnd::Finished(_)));
+        let records = JsonlSink::read(&request.folder.join("metrics.jsonl")).unwrap();
+        records.iter().map(|record| (record.losses["episodes"], record.units)).collect()
+    };
+    let device = Device::flex();
+    let one_by_one = losses("alone", &[Replica::alone(&device)], 6);
+    let together = losses("together", &Replica::sharing(&device, 2), 3);
+    assert_eq!((one_by_one.len(), together.len()), (6, 3));
+    for (pair, (loss, units)) in one_by_one.chunks(2).zip(together) {
+        assert!((loss - (pair[0].0 + pair[1].0) / 2.0).abs() < 1e-5, "{pair:?}, {loss}");
+        assert_eq!(units, pair[0].1 + pair[1].1);
+    }
+    assert!(one_by_one.windows(2).all(|pair| pair[0].0 != pair[1].0), "each batch is another");
 }

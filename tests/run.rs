@@ -8,7 +8,7 @@ use flamingo::generate::GenerateOptions;
 use flamingo::run::{RunConfig, RunEnd, RunRequest, train};
 use flamingo::stages::Stage;
 use flamingo::train::{Existing, JsonlSink, MetricRecord, Progress};
-use flamingo::{Engine, Medium, Pretrained, Source};
+use flamingo::{Engine, Medium, Pretrained, Replica, Source};
 
 fn request(folder: &Path) -> RunRequest {
     let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("datasets");
@@ -36,8 +36,12 @@ fn request(folder: &Path) -> RunRequest {
     }
 }
 
+fn alone() -> [Replica; 1] {
+    [Replica::alone(&Device::flex())]
+}
+
 fn go(request: &RunRequest) -> RunEnd {
-    train(request, &Device::flex(), &AtomicBool::new(false)).unwrap()
+    train(request, &alone(), &AtomicBool::new(false)).unwrap()
 }
 
 /// All that must repeat: everything but the speed.
@@ -58,7 +62,7 @@ fn a_run_repeats_itself_and_an_interrupted_one_ends_the_same() {
 
     // Stopped before its first update, then after a stage, then let go on.
     let mut interrupted = request(&parts);
-    let stopped = train(&interrupted, &Device::flex(), &AtomicBool::new(true)).unwrap();
+    let stopped = train(&interrupted, &alone(), &AtomicBool::new(true)).unwrap();
     assert!(matches!(stopped, RunEnd::Paused { stage: Stage::Contrastive }));
     interrupted.existing = Existing::Resume;
     interrupted.until = Stage::Language;
@@ -71,12 +75,12 @@ fn a_run_repeats_itself_and_an_interrupted_one_ends_the_same() {
     a_saved_model_captions_files(&whole);
 
     // The folder is taken now.
-    let error = train(&request(&whole), &Device::flex(), &AtomicBool::new(false)).unwrap_err().to_string();
+    let error = train(&request(&whole), &alone(), &AtomicBool::new(false)).unwrap_err().to_string();
     assert!(error.contains("--resume"), "{error}");
     // And belongs to its configuration.
     let mut other = RunRequest { existing: Existing::Resume, ..request(&whole) };
     other.config.seed += 1;
-    assert!(train(&other, &Device::flex(), &AtomicBool::new(false)).is_err());
+    assert!(train(&other, &alone(), &AtomicBool::new(false)).is_err());
 }
 
 fn the_report_has_what_it_promises(folder: &Path) {

@@ -42,6 +42,7 @@ pub mod pretrained;
 pub mod prompt;
 pub mod published;
 pub mod recompute;
+mod replica;
 pub mod run;
 pub mod score;
 pub mod stages;
@@ -60,6 +61,7 @@ pub use model::{Flamingo, Media, Seen};
 pub use pretrained::folder::ModelFolder;
 pub use pretrained::{ModelSource, Network, Pretrained};
 pub use prompt::{Medium, Part, Prompt, Source};
+pub use replica::Replica;
 pub use score::Score;
 
 pub use flamingo_core::{Batch, DeviceSpec, HostBatch, HostFeatures, MediaAttention, MediaLayout, overlay};

@@ -75,10 +75,12 @@ impl Request {
     }
 
     /// A device that nobody knows adds nothing: `flamingo` itself says what is wrong with it.
-    fn add_device(&mut self, device: &str) {
-        let name = device.split_once(':').map_or(device, |(name, _index)| name);
-        if BACKENDS.contains(&name) {
-            self.add(name);
+    fn add_device(&mut self, devices: &str) {
+        for device in devices.split(',') {
+            let name = device.split_once(':').map_or(device, |(name, _index)| name);
+            if BACKENDS.contains(&name) {
+                self.add(name);
+            }
         }
     }
 
@@ -103,6 +105,7 @@ mod tests {
         assert_eq!(request.features, ["vulkan"]);
         assert_eq!(request.args, ["--seed", "7", "--device", "vulkan:1"]);
         assert_eq!(split(&["--device=cuda"]).features, ["cuda"]);
+        assert_eq!(split(&["--device", "cuda:0,cuda:1"]).features, ["cuda"]);
     }
 
     #[test]

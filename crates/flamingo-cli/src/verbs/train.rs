@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::bail;
+use flamingo::Replica;
 use flamingo::core::device::Device;
 use flamingo::join::JoinRequest;
 use flamingo::run::{RunEnd, RunRequest, plan, train};
@@ -14,7 +15,7 @@ use flamingo::stages::Stage;
 use flamingo::train::progress::terminal;
 use flamingo::train::{Existing, Progress};
 
-use super::device::DeviceArg;
+use super::device::DevicesArg;
 use super::stop;
 use crate::exit::Usage;
 use configuration::Configuration;
@@ -50,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     features: Option<PathBuf>,
     #[command(flatten)]
-    device: DeviceArg,
+    devices: DevicesArg,
     /// auto, dashboard (curves over the whole terminal), plain (a bar, or lines where stderr is no terminal) or none
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Progress,
@@ -73,9 +74,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let folder = PathBuf::from("runs").join(&args.name);
     let existing = if args.resume { Existing::Resume } else { Existing::Refuse };
-    let device = args.device.resolve()?;
+    let replicas = args.devices.resolve()?;
     if args.dry_run {
-        return dry_run(&config, args, &device);
+        return dry_run(&config, args, &replicas[0].device);
     }
     let told = || {
         if !terminal::is_taken() {
@@ -83,13 +84,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     let stop = stop::listen(told, terminal::restore)?;
-    eprintln!("run {} on {device:?}", folder.display());
+    let devices: Vec<String> = replicas.iter().map(|replica| format!("{:?}", replica.device)).collect();
+    eprintln!("run {} on {}", folder.display(), devices.join(", "));
     match config {
         Configuration::Scratch(config) => {
             let (until, towers_from) = (args.until, args.towers_from.clone());
             let progress = args.progress;
             let request = RunRequest { folder, config: *config, existing, until, towers_from, progress };
-            scratch(&request, &device, &stop)
+            scratch(&request, &replicas, &stop)
         }
         Configuration::Join(config) => {
             if args.towers_from.is_some() || args.until != Stage::Flamingo {
@@ -97,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             }
             let (features, progress) = (args.features.clone(), args.progress);
             let request = JoinRequest { folder, config: *config, existing, features, progress };
-            join::run(&request, &device, &stop)
+            join::run(&request, &replicas, &stop)
         }
     }
 }
@@ -118,9 +120,9 @@ fn dry_run(config: &Configuration, args: &Args, device: &Device) -> anyhow::Resu
     Ok(())
 }
 
-fn scratch(request: &RunRequest, device: &Device, stop: &AtomicBool) -> anyhow::Result<()> {
+fn scratch(request: &RunRequest, replicas: &[Replica], stop: &AtomicBool) -> anyhow::Result<()> {
     let folder = &request.folder;
-    match train(request, device, stop)? {
+    match train(request, replicas, stop)? {
         RunEnd::Finished(report) => {
             println!("\n{report}");
             println!("report:  {}", folder.join("report.html").display());

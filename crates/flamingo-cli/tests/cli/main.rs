@@ -62,6 +62,7 @@ fn what_exists_is_not_overwritten() {
 fn a_device_that_is_not_there_says_how_to_add_it() {
     fails(&["train", "--device", "rocm"], 2, &["no rocm backend", "--features flamingo-cli/rocm"]);
     fails(&["train", "--device", "gpu"], 2, &["unknown device \"gpu\""]);
+    fails(&["train", "--device", "flex,flex"], 2, &["no collective operations", "microbatches"]);
 }
 
 #[test]

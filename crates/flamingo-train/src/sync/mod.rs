@@ -79,7 +79,8 @@ impl GradientSync for Alone {
     fn leave(&self) {}
 }
 
-/// Runs `replica` for each of `syncs` on a thread of its own, and returns what they return, in order.
+/// Runs `replica` for each of `syncs` and the one of `parts` that goes with it, on a thread of its own (a single one on this
+/// thread), and returns what they return, in order.
 ///
 /// # Errors
 ///
@@ -87,20 +88,25 @@ impl GradientSync for Alone {
 ///
 /// # Panics
 ///
-/// If a replica does; the others end with an error.
-pub fn side_by_side<T: Send>(
+/// If a replica does; the others end with an error. If there are not as many parts as connections.
+pub fn side_by_side<P: Send, T: Send>(
     syncs: Vec<Arc<dyn GradientSync>>,
-    replica: impl Fn(Arc<dyn GradientSync>) -> Result<T, TrainError> + Sync,
+    parts: Vec<P>,
+    replica: impl Fn(Arc<dyn GradientSync>, P) -> Result<T, TrainError> + Sync,
 ) -> Result<Vec<T>, TrainError> {
+    assert_eq!(syncs.len(), parts.len(), "a part for each replica");
+    if syncs.len() == 1 {
+        return syncs.into_iter().zip(parts).map(|(sync, part)| replica(sync, part)).collect();
+    }
     let results: Vec<Result<T, TrainError>> = thread::scope(|scope| {
         let replica = &replica;
-        let start = |sync: Arc<dyn GradientSync>| {
+        let start = |(sync, part): (Arc<dyn GradientSync>, P)| {
             scope.spawn(move || {
                 let _leaves = Leaves(Arc::clone(&sync));
-                replica(sync)
+                replica(sync, part)
             })
         };
-        let running: Vec<_> = syncs.into_iter().map(start).collect();
+        let running: Vec<_> = syncs.into_iter().zip(parts).map(start).collect();
         running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     let mut done = Vec::with_capacity(results.len());

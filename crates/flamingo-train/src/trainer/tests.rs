@@ -564,7 +564,7 @@ fn replicas_on_parts_of_the_data_are_one_on_all_of_it() {
     let base = net();
     let train = |stop_at: Option<u64>, record: &std::sync::Mutex<MemorySink>| {
         let stop = AtomicBool::new(false);
-        side_by_side(replicas(3), |sync| {
+        side_by_side(replicas(3), vec![(); 3], |sync, ()| {
             let rank = sync.rank();
             // Only one of them is asked to stop.
             let stop_at = stop_at.filter(|_| rank == 1).map(|at| (at, &stop));
@@ -614,7 +614,7 @@ fn replicas_on_parts_of_the_data_are_one_on_all_of_it() {
 fn a_replica_that_fails_ends_all_with_its_own_reason() {
     let folder = tempfile::tempdir().unwrap();
     let base = net();
-    let error = side_by_side(replicas(2), |sync| {
+    let error = side_by_side(replicas(2), vec![(); 2], |sync, ()| {
         let mut torn = streams();
         if sync.rank() == 1 {
             torn[1] =
@@ -631,7 +631,7 @@ fn a_replica_that_fails_ends_all_with_its_own_reason() {
 #[test]
 fn replicas_must_start_alike() {
     let folder = tempfile::tempdir().unwrap();
-    let error = side_by_side(replicas(2), |sync| {
+    let error = side_by_side(replicas(2), vec![(); 2], |sync, ()| {
         let mut model = net();
         if sync.rank() == 1 {
             model.head.weight =
@@ -673,7 +673,7 @@ fn a_part_that_some_replicas_do_not_reach_counts_as_zero_for_them() {
     };
     let norm_of = |firsts: [f32; 2]| {
         let folder = tempfile::tempdir().unwrap();
-        let norms = side_by_side(replicas(2), |sync| {
+        let norms = side_by_side(replicas(2), vec![(); 2], |sync, ()| {
             let rank = sync.rank();
             let first = firsts[rank];
             let stream: BoxStream<Vec<f32>> =

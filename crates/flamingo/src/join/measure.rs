@@ -14,7 +14,8 @@ use flamingo_data::stream::MixedSource;
 use flamingo_data::{Split, Store, TextEncoder};
 use flamingo_nn::count_parameters;
 use flamingo_train::{
-    Alone, BoxStream, JsonlSink, MetricSink, Progress, RunDir, TensorBoardSink, TrainConfig, Trainer,
+    BoxStream, GradientSync, JsonlSink, MetricSink, Outcome, Progress, RunDir, TensorBoardSink, TrainConfig,
+    Trainer,
 };
 use image::{RgbaImage, imageops};
 
@@ -32,10 +33,23 @@ use crate::inspect::Summary;
 use crate::model::Flamingo;
 use crate::pretrained::joined::JoinedFolder;
 use crate::prompt::{Medium, Source};
+use crate::replica::{self, Replica};
 use crate::run::{png, sample};
 use crate::stages::flamingo::FlamingoObjective;
 
-/// A run whose model and streams are ready.
+/// What the first replica has after the last update.
+pub(super) struct Trained {
+    /// Without a gradient graph.
+    pub model: Flamingo,
+    /// Where they stand.
+    pub streams: Streams,
+    /// That training took.
+    pub seconds: f64,
+}
+
+type Streams = Vec<BoxStream<HostBatch>>;
+
+/// A run whose model and data are ready.
 pub(super) struct Run<'a> {
     pub dir: RunDir,
     pub config: &'a JoinConfig,
@@ -45,29 +59,40 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The trained model, without a gradient graph, and the seconds that it took; `None` if it was stopped.
+    /// `None` if it was stopped.
     pub fn train(
         &self,
+        replicas: &[Replica],
         model: Flamingo,
-        streams: &mut [BoxStream<HostBatch>],
-    ) -> Result<Option<(Flamingo, f64)>, FlamingoError> {
+        mixture: &Mixture<'_>,
+    ) -> Result<Option<Trained>, FlamingoError> {
         let seed = derive(self.config.seed, [word(STAGE)]);
-        let trainer = Trainer {
-            stage: STAGE.to_owned(),
-            config: TrainConfig { seed, ..self.config.updates() },
-            checkpoints: self.dir.checkpoints(STAGE),
-            progress: self.progress,
-            threads: concurrency(self.device),
-            sync: Arc::new(Alone),
+        let part = |replica: &Replica| {
+            let model = model.clone().to_device(&replica.device);
+            Ok((replica.device.clone(), model, mixture.streams(replica)?))
         };
-        let objective = FlamingoObjective { device: self.device.clone().autodiff(), loss: self.config.loss };
-        let mut sinks: Vec<Box<dyn MetricSink>> = vec![
-            Box::new(JsonlSink::new(self.metrics())),
-            Box::new(TensorBoardSink::new(self.dir.join("tensorboard"))),
-        ];
-        let outcome =
-            trainer.fit(&objective, super::ready(model, self.config), streams, &mut sinks, self.stop)?;
-        Ok(outcome.finished.then(|| (outcome.model.valid(), outcome.seconds)))
+        let parts = replicas.iter().map(part).collect::<Result<Vec<_>, FlamingoError>>()?;
+        let train = |sync: &Arc<dyn GradientSync>,
+                     (device, model, mut streams): (Device, Flamingo, Streams)| {
+            let trainer = Trainer {
+                stage: STAGE.to_owned(),
+                config: TrainConfig { seed, ..self.config.updates() },
+                checkpoints: self.dir.checkpoints(STAGE),
+                progress: self.progress,
+                threads: concurrency(&device),
+                sync: sync.clone(),
+            };
+            let objective = FlamingoObjective { device: device.autodiff(), loss: self.config.loss };
+            let mut sinks: Vec<Box<dyn MetricSink>> = vec![
+                Box::new(JsonlSink::new(self.metrics())),
+                Box::new(TensorBoardSink::new(self.dir.join("tensorboard"))),
+            ];
+            let model = super::ready(model, self.config);
+            let outcome = trainer.fit(&objective, model, &mut streams, &mut sinks, self.stop)?;
+            let Outcome { model, finished, seconds, .. } = outcome;
+            Ok(finished.then(|| Trained { model: model.valid(), streams, seconds }))
+        };
+        Ok(replica::together(replicas, parts, train)?)
     }
 
     /// Measures the model on everything that was held out, and writes the report.

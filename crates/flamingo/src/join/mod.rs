@@ -45,9 +45,10 @@ use crate::hub::locate;
 use crate::model::Flamingo;
 use crate::pretrained::folder::{read_json, write_json};
 use crate::pretrained::joined::{Joined, JoinedFolder};
+use crate::replica::{self, Replica};
 use crate::run::check_precision;
 use crate::towers::{OpenLanguage, OpenVision};
-use measure::Run;
+use measure::{Run, Trained};
 use streams::Mixture;
 
 /// The trainer's name for the only stage.
@@ -82,13 +83,18 @@ pub enum JoinEnd {
 
 /// Trains, or goes on with, a run.
 ///
-/// `device` is without a gradient graph; `stop` is looked at after every update.
+/// `replicas` are all that learn, usually one; the first of them measures. `stop` is looked at after every update.
 ///
 /// # Errors
 ///
 /// On anything wrong with the configuration, the towers, the data or the folder; what was finished before stays.
-pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result<JoinEnd, FlamingoError> {
+pub fn join(
+    request: &JoinRequest,
+    replicas: &[Replica],
+    stop: &AtomicBool,
+) -> Result<JoinEnd, FlamingoError> {
     let config = &request.config;
+    let device = &replica::first(replicas)?.device;
     let Parts { set, mut model, config: model_config, tokenizer, preprocess, joined } =
         Parts::open(config, device)?;
     let dir = RunDir::create(&request.folder, request.existing)?;
@@ -113,9 +119,8 @@ pub fn join(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> Result
         },
         features: config.cache_features.then(|| Arc::new(cache) as Arc<dyn FeatureLookup>),
     };
-    let mut streams = mixture.streams()?;
     let run = Run { dir, config, device, progress: request.progress, stop };
-    let Some((model, seconds)) = run.train(model, &mut streams)? else {
+    let Some(Trained { model, mut streams, seconds }) = run.train(replicas, model, &mixture)? else {
         return Ok(JoinEnd::Paused);
     };
     let split = TimeSplit::measure(

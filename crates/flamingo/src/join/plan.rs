@@ -9,13 +9,14 @@ use flamingo_core::device::concurrency;
 use flamingo_data::stream::PixelSpec;
 use flamingo_train::footprint::{forget_peak, peak_resident};
 use flamingo_train::progress::duration;
-use flamingo_train::{Alone, Footprint, Progress, Trainer, error::size};
+use flamingo_train::{Footprint, Progress, Trainer, error::size};
 
 use super::config::JoinConfig;
 use super::streams::Mixture;
 use super::{Parts, STAGE};
 use crate::error::FlamingoError;
 use crate::inspect::grouped;
+use crate::replica::Replica;
 use crate::stages::flamingo::FlamingoObjective;
 
 /// What a run would take.
@@ -42,14 +43,15 @@ pub fn plan(config: &JoinConfig, device: &Device, updates: u64) -> Result<JoinPl
     let Parts { set, model, tokenizer, preprocess, .. } = Parts::open(config, device)?;
     let pixels = PixelSpec { preprocess, ..PixelSpec::default() };
     let mixture = Mixture { config, set: &set, tokenizer: Arc::new(tokenizer), pixels, features: None };
-    let mut streams = mixture.streams()?;
+    let replica = Replica::alone(device);
+    let mut streams = mixture.streams(&replica)?;
     let trainer = Trainer {
         stage: STAGE.to_owned(),
         config: config.updates(),
         checkpoints: PathBuf::new(),
         progress: Progress::Hidden,
         threads: concurrency(device),
-        sync: Arc::new(Alone),
+        sync: replica.sync,
     };
     let objective = FlamingoObjective { device: device.clone().autodiff(), loss: config.loss };
     let model = super::ready(model, config);

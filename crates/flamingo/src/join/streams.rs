@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::config::{JoinConfig, JoinSource, Origin, StreamOrigin};
 use crate::cache;
 use crate::error::FlamingoError;
-use crate::run::stream;
+use crate::replica::Replica;
 use crate::stages::flamingo::{CaptionSampler, EpisodeSampler, PageSampler, Sampling};
 
 /// What begins a path below the folder of prepared datasets.
@@ -46,33 +46,36 @@ pub(super) struct Mixture<'a> {
 }
 
 impl Mixture<'_> {
-    /// One stream for each source, in their order.
-    pub fn streams(&self) -> Result<Vec<BoxStream<HostBatch>>, FlamingoError> {
-        self.config.sources.iter().map(|source| self.stream(source)).collect()
+    /// One stream for each source, in their order: what `replica` sees of them.
+    pub fn streams(&self, replica: &Replica) -> Result<Vec<BoxStream<HostBatch>>, FlamingoError> {
+        self.config.sources.iter().map(|source| self.stream(source, replica)).collect()
     }
 
-    fn stream(&self, source: &JoinSource) -> Result<BoxStream<HostBatch>, FlamingoError> {
+    fn stream(&self, source: &JoinSource, replica: &Replica) -> Result<BoxStream<HostBatch>, FlamingoError> {
         let sampling = || self.sampling(&source.name, source.batch);
         Ok(match &source.from {
             Origin::Episodes(spec) => {
                 let composer = Arc::new(EpisodeComposer::new(self.set, spec.clone())?);
                 let sampler = EpisodeSampler { sampling: sampling(), composer };
-                stream(move |k| sampler.batch(k))
+                replica.stream(move |k| sampler.batch(k))
             }
             Origin::Pages(spec) => {
                 let composer = Arc::new(PageComposer::new(self.set, spec.clone())?);
                 let sampler = PageSampler { sampling: sampling(), composer };
-                stream(move |k| sampler.batch(k))
+                replica.stream(move |k| sampler.batch(k))
             }
             Origin::Captions => {
                 let sampler = CaptionSampler::new(sampling());
-                stream(move |k| sampler.batch(k))
+                replica.stream(move |k| sampler.batch(k))
             }
-            Origin::Stream(origin) => Box::new(DataStream::open(
-                self.spec(&origin.sources, source, None),
-                self.tokenizer.clone(),
-                self.features.clone(),
-            )?),
+            Origin::Stream(origin) => {
+                let spec = StreamSpec {
+                    rank: replica.sync.rank(),
+                    world: replica.sync.world(),
+                    ..self.spec(&origin.sources, source, None)
+                };
+                Box::new(DataStream::open(spec, self.tokenizer.clone(), self.features.clone())?)
+            }
         })
     }
 

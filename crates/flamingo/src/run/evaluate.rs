@@ -205,7 +205,7 @@ struct Measure<'a> {
 
 impl<'a> Measure<'a> {
     fn of(setup: &'a Setup) -> Self {
-        Self { config: &setup.config, set: &setup.set, tokenizer: &setup.tokenizer, device: &setup.device }
+        Self { config: &setup.config, set: &setup.set, tokenizer: &setup.tokenizer, device: setup.device() }
     }
 
     /// Mean over all tokens of the captions of `named`, `<EOC>` included, while seeing `seen`.

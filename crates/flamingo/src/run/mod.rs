@@ -25,14 +25,12 @@ pub use evaluate::{Evaluation, PageScores, SplitScores};
 pub use plan::{Plan, StagePlan, plan};
 pub(crate) use report::png;
 pub use report::{Report, StageTime};
-pub(crate) use setup::stream;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use flamingo_data::{ConceptSet, Split, TextTokenizer};
 use flamingo_lm::Decoder;
 use flamingo_train::{
@@ -45,6 +43,7 @@ use self::setup::{Material, Setup, StageParts};
 use crate::error::FlamingoError;
 use crate::model::Flamingo;
 use crate::pretrained::folder::{ModelFolder, TOKENIZER, WEIGHTS, read_json, write_json};
+use crate::replica::{self, Replica};
 use crate::stages::{Stage, pictures_by_concept};
 
 /// What a run is asked to do.
@@ -78,25 +77,28 @@ pub enum RunEnd {
 
 /// Trains, or goes on with, a run.
 ///
-/// `device` is without a gradient graph; `stop` is looked at after every update.
+/// `replicas` are all that learn, usually one; the first of them measures. `stop` is looked at after every update.
 ///
 /// # Errors
 ///
 /// On anything wrong with the configuration, the data or the folder; what was finished before stays.
-pub fn train(request: &RunRequest, device: &Device, stop: &AtomicBool) -> Result<RunEnd, FlamingoError> {
-    Run::open(request, device)?.go(request, stop)
+pub fn train(request: &RunRequest, replicas: &[Replica], stop: &AtomicBool) -> Result<RunEnd, FlamingoError> {
+    Run::open(request, replicas)?.go(request, stop)
 }
 
-struct Run {
+struct Run<'a> {
     dir: RunDir,
+    /// Of the first replica.
     setup: Setup,
+    replicas: &'a [Replica],
     progress: Progress,
 }
 
-impl Run {
+impl<'a> Run<'a> {
     /// Checks everything that can be checked before anything is written.
-    fn open(request: &RunRequest, device: &Device) -> Result<Self, FlamingoError> {
-        let material = Material::load(&request.config, device)?;
+    fn open(request: &RunRequest, replicas: &'a [Replica]) -> Result<Self, FlamingoError> {
+        let first = replica::first(replicas)?;
+        let material = Material::load(&request.config, &first.device)?;
         let dir = RunDir::create(&request.folder, request.existing)?;
         let written = dir.join("config.json");
         if written.is_file() {
@@ -119,8 +121,8 @@ impl Run {
         };
         tokenizer.save(&own)?;
         write_json(&written, &request.config)?;
-        let setup = material.setup(request.config.clone(), device.clone(), tokenizer);
-        let run = Self { dir, setup, progress: request.progress };
+        let setup = material.setup(request.config.clone(), first, tokenizer);
+        let run = Self { dir, setup, replicas, progress: request.progress };
         if let Some(other) = &request.towers_from {
             run.take_towers(other)?;
         }
@@ -153,14 +155,14 @@ impl Run {
     }
 
     fn contrastive(&self, stop: &AtomicBool) -> Result<Option<ContrastiveModel>, FlamingoError> {
-        let parts = self.setup.contrastive();
-        let evaluators = self.setup.contrastive_evaluators();
-        self.stage(Stage::Contrastive, &self.setup.config.contrastive.train, parts, evaluators, stop)
+        let parts = |setup: &Setup| Ok(setup.contrastive());
+        let config = &self.setup.config.contrastive.train;
+        self.stage(Stage::Contrastive, config, parts, Setup::contrastive_evaluators, stop)
     }
 
     fn language(&self, stop: &AtomicBool) -> Result<Option<Decoder>, FlamingoError> {
-        let parts = self.setup.language();
-        self.stage(Stage::Language, &self.setup.config.language.train, parts, Vec::new(), stop)
+        let parts = |setup: &Setup| Ok(setup.language());
+        self.stage(Stage::Language, &self.setup.config.language.train, parts, |_| Vec::new(), stop)
     }
 
     fn flamingo(
@@ -169,39 +171,52 @@ impl Run {
         lm: Decoder,
         stop: &AtomicBool,
     ) -> Result<Option<Flamingo>, FlamingoError> {
-        let parts = self.setup.flamingo(Some((contrastive.vision.clone(), lm)))?;
-        let evaluators = self.setup.flamingo_evaluators();
-        self.stage(Stage::Flamingo, &self.setup.config.flamingo.train, parts, evaluators, stop)
+        let parts = |setup: &Setup| {
+            let on_its_device = (contrastive.vision.clone(), lm.clone()).to_device(setup.device());
+            setup.flamingo(Some(on_its_device))
+        };
+        let config = &self.setup.config.flamingo.train;
+        self.stage(Stage::Flamingo, config, parts, Setup::flamingo_evaluators, stop)
     }
 
     /// Trains one stage, or loads it if it is finished; `None` if it was stopped. The result has no gradient graph.
-    fn stage<O: Objective>(
+    fn stage<O: Objective + Send>(
         &self,
         stage: Stage,
         config: &TrainConfig,
-        parts: StageParts<O>,
-        mut evaluators: Evaluators<'_, O::Model>,
+        parts: impl Fn(&Setup) -> Result<StageParts<O>, FlamingoError>,
+        evaluators: impl for<'s> Fn(&'s Setup) -> Evaluators<'s, O::Model> + Sync,
         stop: &AtomicBool,
-    ) -> Result<Option<O::Model>, FlamingoError> {
-        let StageParts { objective, model, mut streams } = parts;
+    ) -> Result<Option<O::Model>, FlamingoError>
+    where
+        O::Model: Send,
+    {
         let weights = self.dir.join(weights_file(stage));
         if self.finished_file(stage).is_file() {
             // Adapters were merged when the stage was finished.
+            let model = parts(&self.setup)?.model;
             return Ok(Some(load_module(model.valid().materialize(), &weights)?));
         }
-        let trainer = Trainer {
-            checkpoints: self.dir.checkpoints(stage.name()),
-            progress: self.progress,
-            ..self.setup.trainer(stage, config)
+        let of = |replica: &Replica| {
+            let setup = self.setup.of(replica);
+            Ok((parts(&setup)?, setup))
         };
-        let mut sinks: Vec<Box<dyn MetricSink>> = vec![
-            Box::new(JsonlSink::new(self.metrics_file())),
-            Box::new(TensorBoardSink::new(self.dir.join("tensorboard"))),
-        ];
-        if config.evaluate_every == 0 {
-            evaluators.clear();
-        }
-        let outcome = trainer.fit_evaluated(&objective, model, &mut streams, evaluators, &mut sinks, stop)?;
+        let parts = self.replicas.iter().map(of).collect::<Result<Vec<_>, FlamingoError>>()?;
+        let train = |_: &_, (parts, setup): (StageParts<O>, Setup)| {
+            let StageParts { objective, model, mut streams } = parts;
+            let trainer = Trainer {
+                checkpoints: self.dir.checkpoints(stage.name()),
+                progress: self.progress,
+                ..setup.trainer(stage, config)
+            };
+            let mut sinks: Vec<Box<dyn MetricSink>> = vec![
+                Box::new(JsonlSink::new(self.metrics_file())),
+                Box::new(TensorBoardSink::new(self.dir.join("tensorboard"))),
+            ];
+            let evaluators = if config.evaluate_every == 0 { Vec::new() } else { evaluators(&setup) };
+            trainer.fit_evaluated(&objective, model, &mut streams, evaluators, &mut sinks, stop)
+        };
+        let outcome = replica::together(self.replicas, parts, train)?;
         if !outcome.finished {
             return Ok(None);
         }
@@ -216,8 +231,8 @@ impl Run {
         contrastive: &ContrastiveModel,
         pretrained: &ModelFolder,
     ) -> Result<Report, FlamingoError> {
-        let Setup { config, set, device, .. } = &self.setup;
-        let evaluation = Evaluation::run(config, set, contrastive, pretrained, device)?;
+        let Setup { config, set, .. } = &self.setup;
+        let evaluation = Evaluation::run(config, set, contrastive, pretrained, self.setup.device())?;
         let mut times = BTreeMap::new();
         for stage in Stage::ALL {
             times.insert(stage.name().to_owned(), read_json::<StageTime>(&self.finished_file(stage))?);

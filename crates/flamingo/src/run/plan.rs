@@ -14,6 +14,7 @@ use super::config::RunConfig;
 use super::setup::{Material, Setup, StageParts};
 use crate::error::FlamingoError;
 use crate::inspect::grouped;
+use crate::replica::Replica;
 use crate::stages::Stage;
 use crate::stages::contrastive::PairBatch;
 
@@ -68,7 +69,7 @@ impl StagePlan {
 pub fn plan(config: &RunConfig, until: Stage, device: &Device, updates: u64) -> Result<Plan, FlamingoError> {
     let material = Material::load(config, device)?;
     let tokenizer = material.tokenizer(config)?;
-    let setup = material.setup(config.clone(), device.clone(), tokenizer);
+    let setup = material.setup(config.clone(), &Replica::alone(device), tokenizer);
     let data = resident();
     let mut stages = Vec::new();
     for stage in Stage::ALL {

@@ -1,7 +1,6 @@
 //! What the stages of a run are made of: data, tokenizer, fresh models, objectives and streams of batches.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,9 +10,7 @@ use flamingo_core::device::concurrency;
 use flamingo_core::seed::{derive, word};
 use flamingo_data::{ConceptSet, DataError, ImageTransform, PageComposer, TextTokenizer, list_shards};
 use flamingo_lm::Decoder;
-use flamingo_train::{
-    Alone, BoxStream, Evaluators, Indexed, Objective, Progress, SourceSpec, TrainConfig, Trainer,
-};
+use flamingo_train::{BoxStream, Evaluators, Objective, Progress, SourceSpec, TrainConfig, Trainer};
 use flamingo_vision::{ContrastiveModel, VisionEncoder};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -22,6 +19,7 @@ use super::config::{FlamingoStage, PairSource, RunConfig};
 use super::evaluate::{HeldoutCaptions, HeldoutRetrieval};
 use crate::error::FlamingoError;
 use crate::model::Flamingo;
+use crate::replica::Replica;
 use crate::stages::Stage;
 use crate::stages::contrastive::{ContrastiveObjective, PairSampler};
 use crate::stages::flamingo::{CaptionSampler, FlamingoObjective, PageSampler, Sampling};
@@ -50,17 +48,17 @@ impl Material {
         Ok(TextTokenizer::train(corpus(&self.composer, config.seed), config.model.lm.vocab)?)
     }
 
-    pub(super) fn setup(self, config: RunConfig, device: Device, tokenizer: TextTokenizer) -> Setup {
+    pub(super) fn setup(self, config: RunConfig, replica: &Replica, tokenizer: TextTokenizer) -> Setup {
         let Self { set, composer } = self;
-        Setup { config, device, set, composer, tokenizer: Arc::new(tokenizer) }
+        Setup { config, replica: replica.clone(), set, composer, tokenizer: Arc::new(tokenizer) }
     }
 }
 
 /// Everything that a stage needs, but a folder.
+#[derive(Clone)]
 pub(super) struct Setup {
     pub(super) config: RunConfig,
-    /// Without a gradient graph.
-    pub(super) device: Device,
+    pub(super) replica: Replica,
     pub(super) set: Arc<ConceptSet>,
     composer: Arc<PageComposer>,
     pub(super) tokenizer: Arc<TextTokenizer>,
@@ -76,10 +74,20 @@ pub(super) struct StageParts<O: Objective> {
 }
 
 impl Setup {
+    /// Without a gradient graph.
+    pub(super) fn device(&self) -> &Device {
+        &self.replica.device
+    }
+
+    /// The same for another replica.
+    pub(super) fn of(&self, replica: &Replica) -> Self {
+        Self { replica: replica.clone(), ..self.clone() }
+    }
+
     pub(super) fn contrastive(&self) -> StageParts<ContrastiveObjective> {
         let stage = &self.config.contrastive;
         let model =
-            self.seeded(Stage::Contrastive, || stage.towers.init(&self.config.model.vision, &self.device));
+            self.seeded(Stage::Contrastive, || stage.towers.init(&self.config.model.vision, self.device()));
         let pairs = |source: &SourceSpec| {
             let PairSource { styles, batch } = stage.sources.get(&source.name).cloned().unwrap_or_default();
             let sampler = PairSampler::new(
@@ -90,7 +98,7 @@ impl Setup {
                 [batch.unwrap_or(stage.batch), stage.towers.text.max_len],
                 self.stream_seed(&source.name),
             );
-            stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))
+            self.replica.stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))
         };
         let objective = ContrastiveObjective {
             device: self.graph_device(),
@@ -105,7 +113,7 @@ impl Setup {
 
     pub(super) fn language(&self) -> StageParts<LanguageObjective> {
         let stage = &self.config.language;
-        let model = self.seeded(Stage::Language, || self.config.model.lm.init(&self.device));
+        let model = self.seeded(Stage::Language, || self.config.model.lm.init(self.device()));
         let sampler = TextSampler {
             composer: self.composer.clone(),
             tokenizer: self.tokenizer.clone(),
@@ -117,7 +125,7 @@ impl Setup {
         StageParts {
             objective,
             model: model.train(),
-            streams: vec![stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
+            streams: vec![self.replica.stream(move |k| Ok::<_, Infallible>(sampler.batch(k)))],
         }
     }
 
@@ -127,7 +135,7 @@ impl Setup {
         towers: Option<(VisionEncoder, Decoder)>,
     ) -> Result<StageParts<FlamingoObjective>, FlamingoError> {
         let stage = &self.config.flamingo;
-        let mut model: Flamingo = self.seeded(Stage::Flamingo, || self.config.model.init(&self.device))?;
+        let mut model: Flamingo = self.seeded(Stage::Flamingo, || self.config.model.init(self.device()))?;
         if let Some((vision, lm)) = towers {
             model.vision = vision;
             model.lm = lm;
@@ -148,12 +156,12 @@ impl Setup {
             FlamingoStage::PAGES => {
                 let sampling = sampling(stage.pages_batch, "pages");
                 let pages = PageSampler { sampling, composer: self.composer.clone() };
-                stream(move |k| pages.batch(k))
+                self.replica.stream(move |k| pages.batch(k))
             }
             // Nothing else was let in.
             _ => {
                 let captions = CaptionSampler::new(sampling(stage.pairs_batch, "captions"));
-                stream(move |k| captions.batch(k))
+                self.replica.stream(move |k| captions.batch(k))
             }
         });
         let streams = sources.collect();
@@ -176,13 +184,13 @@ impl Setup {
             config: TrainConfig { seed: derive(self.config.seed, [word(stage.name())]), ..config.clone() },
             checkpoints: PathBuf::new(),
             progress: Progress::Hidden,
-            threads: concurrency(&self.device),
-            sync: Arc::new(Alone),
+            threads: concurrency(self.device()),
+            sync: self.replica.sync.clone(),
         }
     }
 
     fn graph_device(&self) -> Device {
-        self.device.clone().autodiff()
+        self.device().clone().autodiff()
     }
 
     fn stream_seed(&self, source: &str) -> u64 {
@@ -191,19 +199,9 @@ impl Setup {
 
     /// Random weights that depend on the seed and the stage alone.
     fn seeded<M>(&self, stage: Stage, init: impl FnOnce() -> M) -> M {
-        self.device.seed(derive(self.config.seed, [word("weights"), word(stage.name())]));
+        self.device().seed(derive(self.config.seed, [word("weights"), word(stage.name())]));
         init()
     }
-}
-
-/// A stream whose k-th batch is `make(k)`, made ahead of time.
-pub(crate) fn stream<B, E>(make: impl Fn(u64) -> Result<B, E> + Send + Sync + 'static) -> BoxStream<B>
-where
-    B: Send + 'static,
-    E: Into<Box<dyn Error + Send + Sync>>,
-{
-    const AHEAD: usize = 2;
-    Box::new(Indexed::new(AHEAD, make))
 }
 
 /// Text enough to learn a tokenizer from: every name comes many times.

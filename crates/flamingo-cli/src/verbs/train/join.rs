@@ -2,14 +2,14 @@
 
 use std::sync::atomic::AtomicBool;
 
-use flamingo::core::device::Device;
+use flamingo::Replica;
 use flamingo::join::{JoinEnd, JoinRequest, join};
 
 use super::run_name;
 
-pub fn run(request: &JoinRequest, device: &Device, stop: &AtomicBool) -> anyhow::Result<()> {
+pub fn run(request: &JoinRequest, replicas: &[Replica], stop: &AtomicBool) -> anyhow::Result<()> {
     let folder = &request.folder;
-    match join(request, device, stop)? {
+    match join(request, replicas, stop)? {
         JoinEnd::Finished(report) => {
             println!("\n{report}");
             println!("report:  {}", folder.join("report.html").display());
