@@ -9,7 +9,8 @@ use crate::needs::Needs;
 /// The model that is kept with the code.
 const MODEL: &str = "datasets/smol";
 const WEIGHTS: [&str; 2] = ["smollm2", "efficientnet-lite2"];
-const DATASETS: [&str; 6] = ["emoji@160", "openmoji@160", "stamps", "easy-vqa", "emoji-video", "photos"];
+const DATASETS: [&str; 7] =
+    ["emoji@160", "openmoji@160", "emoji-more@160", "stamps", "easy-vqa", "emoji-video", "photos"];
 
 pub fn run(args: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let (args, suite) = request(args);

@@ -69,6 +69,7 @@ fn sets(folder: &Path) {
     };
     shard(&folder.join("emoji-160/noto-000000.tar"), &drawn(&["noto", "fluent-flat"]));
     shard(&folder.join("openmoji-160/openmoji-000000.tar"), &drawn(&["openmoji"]));
+    shard(&folder.join("emoji-more-160/fxemoji-000000.tar"), &drawn(&["fxemoji"]));
 
     let photo = |index: usize| {
         let (group, file, title) = match index % 2 {

@@ -52,7 +52,7 @@ impl Sets {
         if let Some(set) = self.concepts.get() {
             return Ok(set.clone());
         }
-        let shards = ["emoji-160", "openmoji-160"].map(|set| self.shards(set, ""));
+        let shards = ["emoji-160", "openmoji-160", "emoji-more-160"].map(|set| self.shards(set, ""));
         let shards = shards.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
         let set = Arc::new(ConceptSet::load(&shards)?);
         Ok(self.concepts.get_or_init(|| set).clone())
