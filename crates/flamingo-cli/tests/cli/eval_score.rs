@@ -59,6 +59,21 @@ fn official_files_are_scored() {
     assert!(text.starts_with("vqa 50.00, 95 % between 0.00 and 100.00, 2 examples"), "{text}");
     let labels = ["--metric", "roc-auc", "--refs", "labels.json", "--preds", "scores.json"];
     assert!(score(folder.path(), &labels).1.starts_with("roc-auc 87.50"));
+
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    file(
+        "people.json",
+        r#"{"a": ["pan", "pan", "pot", "lid", "oil"], "b": ["pan", "pot", "lid", "oil", "egg"]}"#,
+    );
+    file("said.json", r#"{"a": "pan", "b": "egg"}"#);
+    // Two of five said it, then one.
+    let people = ["--metric", "ivqa", "--refs", "people.json", "--preds", "said.json"];
+    assert!(score(folder.path(), &people).1.starts_with("ivqa 75.00"));
+    file("classes.json", r#"{"a": 0, "b": 5}"#);
+    file("ranked.json", r#"{"a": [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], "b": [0.9, 0.8, 0.7, 0.6, 0.5, 0.55]}"#);
+    // First of all, then fifth.
+    let ranked = ["--metric", "top-1-and-5", "--refs", "classes.json", "--preds", "ranked.json"];
+    assert!(score(folder.path(), &ranked).1.starts_with("top-1-and-5 75.00"));
 }
 
 #[test]

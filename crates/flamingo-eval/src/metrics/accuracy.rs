@@ -38,6 +38,16 @@ pub fn top_k(k: usize, scores: &[Vec<f64>], classes: &[usize]) -> Result<Mean, E
     Ok(Mean(each.collect::<Result<_, _>>()?))
 }
 
+/// The mean of [`top_k`] with 1 and with 5: the score of the Kinetics challenges.
+///
+/// # Errors
+///
+/// As [`top_k`].
+pub fn top_1_and_5(scores: &[Vec<f64>], classes: &[usize]) -> Result<Mean, EvalError> {
+    let (first, five) = (top_k(1, scores, classes)?, top_k(5, scores, classes)?);
+    Ok(Mean(first.0.into_iter().zip(five.0).map(|(first, five)| f64::midpoint(first, five)).collect()))
+}
+
 /// Whether each answer is one of those accepted, letter by letter but for white space at its ends.
 pub fn exact(answers: &[&str], accepted: &[Vec<&str>]) -> Mean {
     let right =
@@ -45,8 +55,11 @@ pub fn exact(answers: &[&str], accepted: &[Vec<&str>]) -> Mean {
     Mean(answers.iter().zip(accepted).map(|pair| f64::from(u8::from(right(pair)))).collect())
 }
 
-/// How far each answer is among those that people gave: one of them is right as far as `enough` gave it. iVQA's accuracy, with
-/// two of five people (Yang et al. 2021).
+/// How many of iVQA's five people must give an answer for it to be right (Yang et al. 2021).
+pub const ENOUGH_IN_IVQA: usize = 2;
+
+/// How far each answer is among those that people gave: one of them is right as far as `enough` gave it: iVQA's
+/// accuracy, with [`ENOUGH_IN_IVQA`].
 ///
 /// # Panics
 ///

@@ -10,6 +10,7 @@ use super::Request;
 use super::join::{Joined, join};
 use super::read::{Json, clips};
 use crate::EvalError;
+use crate::metrics::accuracy::ENOUGH_IN_IVQA;
 use crate::metrics::bleu::Bleu;
 use crate::metrics::cider::Cider;
 use crate::metrics::ndcg::Ndcg;
@@ -34,19 +35,23 @@ pub enum Metric {
     Vqa,
     /// Whether the answer is one of those accepted.
     Exact,
+    /// How many of five people gave the answer: two are enough.
+    Ivqa,
     /// WUPS.
     Wups,
     /// ROC AUC.
     RocAuc,
     /// Whether the right class is among so many with the highest scores.
     Top(usize),
+    /// The mean of [`Metric::Top`] with 1 and with 5.
+    TopOneAndFive,
     /// NDCG.
     Ndcg,
     /// mWAP.
     Mwap,
 }
 
-const ALL: [(&str, Metric); 13] = [
+const ALL: [(&str, Metric); 15] = [
     ("cider", Metric::Cider),
     ("bleu-1", Metric::Bleu(1)),
     ("bleu-2", Metric::Bleu(2)),
@@ -55,10 +60,12 @@ const ALL: [(&str, Metric); 13] = [
     ("rouge-l", Metric::RougeL),
     ("vqa", Metric::Vqa),
     ("exact", Metric::Exact),
+    ("ivqa", Metric::Ivqa),
     ("wups", Metric::Wups),
     ("roc-auc", Metric::RocAuc),
     ("top-1", Metric::Top(1)),
     ("top-5", Metric::Top(5)),
+    ("top-1-and-5", Metric::TopOneAndFive),
     ("ndcg", Metric::Ndcg),
 ];
 
@@ -117,10 +124,11 @@ pub(super) fn measure(request: &Request) -> Result<Scored, EvalError> {
             captions(request, |texts, references| Ok(Box::new(RougeL::new(texts, references)?)))
         }
         Metric::Vqa => texts(request, |texts, answers| Ok(Box::new(vqa_accuracy(texts, answers)?))),
-        Metric::Exact => texts(request, |texts, answers| {
-            let accepted: Vec<Vec<&str>> =
-                answers.iter().map(|them| them.iter().map(|it| it.text.as_str()).collect()).collect();
-            Ok(Box::new(accuracy::exact(texts, &accepted)))
+        Metric::Exact => {
+            texts(request, |texts, answers| Ok(Box::new(accuracy::exact(texts, &plain(answers)))))
+        }
+        Metric::Ivqa => texts(request, |texts, answers| {
+            Ok(Box::new(accuracy::shared(ENOUGH_IN_IVQA, texts, &plain(answers))))
         }),
         Metric::Wups => {
             let folder = request.wordnet.as_deref().ok_or(EvalError::Needs {
@@ -146,11 +154,10 @@ pub(super) fn measure(request: &Request) -> Result<Scored, EvalError> {
             scored(joined, |_, scores| Ok(Box::new(RocAuc::new(scores, &labels)?)))
         }
         Metric::Top(k) => {
-            let file = Json::read(&request.references)?;
-            let classes = file.numbers()?.into_iter().map(|it| file.whole(it));
-            let classes: BTreeMap<String, usize> = classes.collect::<Result<_, _>>()?;
-            let joined = join(classes, Json::read(&request.predictions)?.lists()?, request.subset)?;
-            scored(joined, |classes, scores| Ok(Box::new(accuracy::top_k(k, scores, classes)?)))
+            classes(request, |scores, classes| Ok(Box::new(accuracy::top_k(k, scores, classes)?)))
+        }
+        Metric::TopOneAndFive => {
+            classes(request, |scores, classes| Ok(Box::new(accuracy::top_1_and_5(scores, classes)?)))
         }
         Metric::Ndcg => {
             let relevance: BTreeMap<String, Vec<f64>> =
@@ -183,10 +190,20 @@ fn captions(
     make: impl FnOnce(&[Caption], &References) -> Made,
 ) -> Result<Scored, EvalError> {
     texts(request, |texts, references| {
-        let references: Vec<Vec<&str>> =
-            references.iter().map(|them| them.iter().map(|it| it.text.as_str()).collect()).collect();
-        make(&ptb::tokenize_all(texts.iter().copied()), &ptb::references(&references))
+        make(&ptb::tokenize_all(texts.iter().copied()), &ptb::references(&plain(references)))
     })
+}
+
+fn plain(answers: &[Vec<Answer>]) -> Vec<Vec<&str>> {
+    answers.iter().map(|them| them.iter().map(|it| it.text.as_str()).collect()).collect()
+}
+
+fn classes(request: &Request, make: impl FnOnce(&[Vec<f64>], &[usize]) -> Made) -> Result<Scored, EvalError> {
+    let file = Json::read(&request.references)?;
+    let classes = file.numbers()?.into_iter().map(|it| file.whole(it));
+    let classes: BTreeMap<String, usize> = classes.collect::<Result<_, _>>()?;
+    let joined = join(classes, Json::read(&request.predictions)?.lists()?, request.subset)?;
+    scored(joined, |classes, scores| make(scores, classes))
 }
 
 fn scored<R, P>(joined: Joined<R, P>, make: impl FnOnce(&[R], &[P]) -> Made) -> Result<Scored, EvalError> {

@@ -46,6 +46,11 @@ impl Figure {
         let (task, shots, chance) = (probe.task.clone(), probe.shots, probe.chance);
         Self { task, shots, control, score, low, high, chance, n: measured.len(), seed }
     }
+
+    /// Whether it says how well `probe`, drawn by `seed`, was answered under `control`.
+    pub(super) fn is_of(&self, probe: &Probe, control: Control, seed: u64) -> bool {
+        self.task == probe.task && self.shots == probe.shots && self.control == control && self.seed == seed
+    }
 }
 
 impl fmt::Display for Figure {

@@ -102,8 +102,8 @@ impl Sets {
     }
 }
 
-/// Asks `model` everything of `spec`. `progress` hears of every figure as soon as there is one; once `stop` is set, what
-/// was measured until then is given back.
+/// Asks `model` everything of `spec` that is not among the figures `known` from an earlier call, and gives all back.
+/// `progress` hears of every new figure as soon as there is one; once `stop` is set, what was measured until then is given back.
 ///
 /// # Errors
 ///
@@ -112,12 +112,13 @@ pub fn run(
     model: Pretrained,
     sets: &Sets,
     spec: &SuiteSpec,
+    known: Vec<Figure>,
     stop: &AtomicBool,
     mut progress: impl FnMut(&Figure),
 ) -> Result<Vec<Figure>, EvalError> {
     spec.validate()?;
     let mut asker = Asker::new(model);
-    let mut figures = Vec::new();
+    let mut figures = known;
     for task in tasks::chosen(spec) {
         let opened = task.open(sets)?;
         for &seed in &spec.seeds {
@@ -125,6 +126,9 @@ pub fn run(
                 for control in Control::ALL {
                     if stop.load(Ordering::Relaxed) {
                         return Ok(figures);
+                    }
+                    if figures.iter().any(|figure| figure.is_of(&probe, control, seed)) {
+                        continue;
                     }
                     let most = if control == Control::Images { usize::MAX } else { spec.controls };
                     let Some(measured) = asker.ask(&probe, control, most, seed)? else { continue };

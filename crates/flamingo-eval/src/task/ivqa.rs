@@ -12,7 +12,7 @@ use super::{
 };
 use crate::EvalError;
 use crate::metrics::Measure;
-use crate::metrics::accuracy::shared;
+use crate::metrics::accuracy::{ENOUGH_IN_IVQA, shared};
 
 pub(super) struct Ivqa;
 
@@ -79,7 +79,8 @@ impl Task for Ivqa {
             Target::Texts(texts) => Ok(texts.iter().map(String::as_str).collect()),
             target => Err(unscored(item, target)),
         });
-        Ok(Box::new(shared(2, &texts(asked)?, &given.collect::<Result<Vec<Vec<&str>>, _>>()?)))
+        let given = given.collect::<Result<Vec<Vec<&str>>, _>>()?;
+        Ok(Box::new(shared(ENOUGH_IN_IVQA, &texts(asked)?, &given)))
     }
 }
 

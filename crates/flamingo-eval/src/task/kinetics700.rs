@@ -10,7 +10,7 @@ use super::outputs::{choices, named, scores};
 use super::read::{Clips, Given, distinct, odd, table};
 use super::{Ask, FileSpec, Files, Item, Items, Output, PromptStyle, Target, Task, Wording, captions};
 use crate::EvalError;
-use crate::metrics::{Mean, Measure, accuracy};
+use crate::metrics::{Measure, accuracy};
 
 pub(super) struct Kinetics700;
 
@@ -81,10 +81,8 @@ impl Task for Kinetics700 {
     }
 
     fn measure(&self, asked: &[(&Item, &Output)]) -> Result<Box<dyn Measure>, EvalError> {
-        let (scores, classes) = (scores(asked)?, choices(asked)?);
-        let top = |k| named(asked, accuracy::top_k(k, &scores, &classes));
-        let each = top(1)?.0.into_iter().zip(top(5)?.0).map(|(first, five)| f64::midpoint(first, five));
-        Ok(Box::new(Mean(each.collect())))
+        let measured = accuracy::top_1_and_5(&scores(asked)?, &choices(asked)?);
+        Ok(Box::new(named(asked, measured)?))
     }
 }
 

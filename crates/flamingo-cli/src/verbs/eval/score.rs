@@ -11,12 +11,12 @@ use crate::verbs::output::print;
 /// Score a file of predictions against its references
 ///
 /// Captions (cider, bleu-1 to bleu-4, rouge-l): COCO annotations and COCO results. Answers (vqa): VQA annotations and VQA
-/// results. Both, and exact and wups: {id: [references]} and {id: prediction}, too. roc-auc: {id: 0 or 1} and
-/// {id: score}. top-1, top-5: {id: class} and {id: [scores]}. ndcg: {id: [relevance]} and {id: [scores]}. mwap:
+/// results. Both, and exact, ivqa and wups: {id: [references]} and {id: prediction}, too. roc-auc: {id: 0 or 1} and
+/// {id: score}. top-1, top-5, top-1-and-5: {id: class} and {id: [scores]}. ndcg: {id: [relevance]} and {id: [scores]}. mwap:
 /// rareact.csv and {id: [scores]}.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// cider, bleu-1 to bleu-4, rouge-l, vqa, exact, wups, roc-auc, top-1, top-5, ndcg, mwap
+    /// cider, bleu-1 to bleu-4, rouge-l, vqa, exact, ivqa, wups, roc-auc, top-1, top-5, top-1-and-5, ndcg, mwap
     #[arg(long, value_name = "NAME")]
     metric: String,
     /// The file of references

@@ -1,8 +1,9 @@
 //! `flamingo eval --suite fetchable`: the curve that anyone can make.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use flamingo::train::write_atomic;
 use flamingo_eval::suite::{self, Figure, Sets, SuiteSpec, summaries};
@@ -29,6 +30,9 @@ pub struct Args {
     /// Where to write eval.json and eval.html
     #[arg(long, value_name = "DIR", default_value = "runs/eval")]
     out: PathBuf,
+    /// Keep the figures that are in eval.json, of the same model, and ask for those that are missing
+    #[arg(long)]
+    resume: bool,
     /// Where the prepared sets are, instead of your cache folder
     #[arg(long, value_name = "DIR")]
     sets: Option<PathBuf>,
@@ -60,11 +64,12 @@ pub fn run(suite: Suite, args: &Args) -> anyhow::Result<()> {
         Some(folder) => folder.clone(),
         None => flamingo::cache::datasets().context("there is no cache folder; name one with --sets")?,
     };
+    let known = if args.resume { known(args)? } else { Vec::new() };
     let stop = stop::listen(|| eprintln!("stopping after this figure; once more to stop at once"), || {})?;
     let model = args.model.open(&args.device.resolve()?)?;
-    let mut told: Vec<Figure> = Vec::new();
+    let mut told = known.clone();
     let mut result = Ok(());
-    let figures = suite::run(model, &Sets::new(folder), &spec, &stop, |figure| {
+    let figures = suite::run(model, &Sets::new(folder), &spec, known, &stop, |figure| {
         eprintln!("{figure}");
         told.push(figure.clone());
         // What was measured is never lost, however long the rest takes.
@@ -79,6 +84,25 @@ pub fn run(suite: Suite, args: &Args) -> anyhow::Result<()> {
 
 const JSON: &str = "eval.json";
 const PAGE: &str = "eval.html";
+/// Whose figures they are.
+const MODEL: &str = "model.txt";
+
+/// The figures of an earlier call; none if there was none.
+fn known(args: &Args) -> anyhow::Result<Vec<Figure>> {
+    let (json, model) = (args.out.join(JSON), args.out.join(MODEL));
+    if !json.is_file() {
+        return Ok(Vec::new());
+    }
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let (before, now) = (read(&model)?, args.model.name());
+    if before.trim() != now {
+        bail!("{} has the figures of {}, not of {now}: give another --out", json.display(), before.trim());
+    }
+    serde_json::from_str(&read(&json)?)
+        .with_context(|| format!("{} has no figures of a suite", json.display()))
+}
 
 impl Args {
     fn spec(&self) -> anyhow::Result<SuiteSpec> {
@@ -99,14 +123,13 @@ impl Args {
 fn write(out: &Path, figures: &[Figure], args: &Args) -> anyhow::Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let json = serde_json::to_string_pretty(figures)?;
+    write_atomic(&out.join(MODEL), format!("{}\n", args.model.name()).as_bytes())?;
     write_atomic(&out.join(JSON), format!("{json}\n").as_bytes())?;
-    let numbers = args.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let seeds: BTreeSet<u64> = figures.iter().map(|figure| figure.seed).collect();
+    let numbers = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     let facts = [
         ("model", args.model.name().to_owned()),
         ("seeds", numbers),
-        ("trials of fast binding", args.trials.to_string()),
-        ("most queries of other tasks", args.queries.to_string()),
-        ("most queries under controls", args.controls.to_string()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
     write_atomic(&out.join(PAGE), suite::page(figures, &facts).as_bytes())?;
