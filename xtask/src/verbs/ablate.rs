@@ -34,8 +34,8 @@ pub struct Args {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Updates of each run's third stage; ablations that see one source at a time take more. An update is about 0.6 seconds
-    /// of one core, so that all runs together take an hour on two cores, or 8 minutes on 16 with --jobs 9
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
+    /// of one core, so that all runs together take 45 minutes on two cores, or 6 minutes on 16 with --jobs 9
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// Runs at once [default: as many as the cores have room for]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
