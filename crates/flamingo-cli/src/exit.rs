@@ -61,7 +61,10 @@ fn of_model(error: &FlamingoError) -> ExitCode {
         | FlamingoError::GenerateOption { .. }
         | FlamingoError::Data(DataError::Interleave { .. } | DataError::OtherRun { .. })
         | FlamingoError::Train(
-            TrainError::RunExists { .. } | TrainError::RunBusy { .. } | TrainError::Config { .. },
+            TrainError::RunExists { .. }
+            | TrainError::RunBusy { .. }
+            | TrainError::Config { .. }
+            | TrainError::Device(_),
         ) => 2,
         FlamingoError::Data(_)
         | FlamingoError::Prompt { .. }
