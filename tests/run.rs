@@ -1,6 +1,7 @@
 //! A whole run, in miniature: all stages, report, captions; the same twice, and the same when it is interrupted.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
@@ -36,6 +37,9 @@ fn request(folder: &Path) -> RunRequest {
     }
 }
 
+/// Held by a test while it runs: weights are drawn from random numbers that all tests of a process share.
+static RANDOM: Mutex<()> = Mutex::new(());
+
 fn alone() -> [Replica; 1] {
     [Replica::alone(&Device::flex())]
 }
@@ -53,6 +57,7 @@ fn losses(folder: &Path) -> Vec<MetricRecord> {
 
 #[test]
 fn a_run_repeats_itself_and_an_interrupted_one_ends_the_same() {
+    let _random = RANDOM.lock();
     let dir = tempfile::tempdir().unwrap();
     let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
     let RunEnd::Finished(report) = go(&request(&whole)) else { panic!("the run did not finish") };
@@ -81,6 +86,21 @@ fn a_run_repeats_itself_and_an_interrupted_one_ends_the_same() {
     let mut other = RunRequest { existing: Existing::Resume, ..request(&whole) };
     other.config.seed += 1;
     assert!(train(&other, &alone(), &AtomicBool::new(false)).is_err());
+}
+
+#[test]
+fn two_replicas_begin_alike_and_go_through_all_stages() {
+    let _random = RANDOM.lock();
+    let dir = tempfile::tempdir().unwrap();
+    let request = request(&dir.path().join("two"));
+    let end = train(&request, &Replica::sharing(&Device::flex(), 2), &AtomicBool::new(false)).unwrap();
+    assert!(matches!(end, RunEnd::Finished(_)));
+    // Each record counts what both have seen.
+    let alone = dir.path().join("alone");
+    go(&self::request(&alone));
+    for (two, one) in losses(&request.folder).iter().zip(losses(&alone)).take(6) {
+        assert_eq!((two.step, two.images), (one.step, 2 * one.images));
+    }
 }
 
 fn the_report_has_what_it_promises(folder: &Path) {

@@ -85,9 +85,9 @@ fn no_device() -> FlamingoError {
 pub(crate) fn together<P: Send, T: Send>(
     replicas: &[Replica],
     parts: Vec<P>,
-    work: impl Fn(&Arc<dyn GradientSync>, P) -> Result<T, TrainError> + Sync,
+    work: impl Fn(P) -> Result<T, TrainError> + Sync,
 ) -> Result<T, TrainError> {
     let syncs = replicas.iter().map(|replica| replica.sync.clone()).collect();
-    let mut all = side_by_side(syncs, parts, |sync, part| work(&sync, part))?;
+    let mut all = side_by_side(syncs, parts, |_, part| work(part))?;
     Ok(all.swap_remove(0))
 }

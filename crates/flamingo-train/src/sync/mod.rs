@@ -102,8 +102,10 @@ pub fn side_by_side<P: Send, T: Send>(
         let replica = &replica;
         let start = |(sync, part): (Arc<dyn GradientSync>, P)| {
             scope.spawn(move || {
-                let _leaves = Leaves(Arc::clone(&sync));
-                replica(sync, part)
+                let mut place = Place { sync: Arc::clone(&sync), kept: false };
+                let result = replica(sync, part);
+                place.kept = result.is_ok();
+                result
             })
         };
         let running: Vec<_> = syncs.into_iter().zip(parts).map(start).collect();
@@ -121,11 +123,17 @@ pub fn side_by_side<P: Send, T: Send>(
     lost.map_or(Ok(done), Err)
 }
 
-/// Leaves when it goes out of scope, by a return or a panic.
-struct Leaves(Arc<dyn GradientSync>);
+/// Left when it goes out of scope, by an error or a panic, unless it is kept: whoever is done meets the others again in the
+/// next stage.
+struct Place {
+    sync: Arc<dyn GradientSync>,
+    kept: bool,
+}
 
-impl Drop for Leaves {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.leave();
+        if !self.kept {
+            self.sync.leave();
+        }
     }
 }

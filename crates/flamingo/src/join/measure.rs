@@ -14,8 +14,7 @@ use flamingo_data::stream::MixedSource;
 use flamingo_data::{Split, Store, TextEncoder};
 use flamingo_nn::count_parameters;
 use flamingo_train::{
-    BoxStream, GradientSync, JsonlSink, MetricSink, Outcome, Progress, RunDir, TensorBoardSink, TrainConfig,
-    Trainer,
+    BoxStream, JsonlSink, MetricSink, Outcome, Progress, RunDir, TensorBoardSink, TrainConfig, Trainer,
 };
 use image::{RgbaImage, imageops};
 
@@ -69,18 +68,17 @@ impl Run<'_> {
         let seed = derive(self.config.seed, [word(STAGE)]);
         let part = |replica: &Replica| {
             let model = model.clone().to_device(&replica.device);
-            Ok((replica.device.clone(), model, mixture.streams(replica)?))
+            Ok((replica.clone(), model, mixture.streams(replica)?))
         };
         let parts = replicas.iter().map(part).collect::<Result<Vec<_>, FlamingoError>>()?;
-        let train = |sync: &Arc<dyn GradientSync>,
-                     (device, model, mut streams): (Device, Flamingo, Streams)| {
+        let train = |(Replica { device, sync }, model, mut streams): (Replica, Flamingo, Streams)| {
             let trainer = Trainer {
                 stage: STAGE.to_owned(),
                 config: TrainConfig { seed, ..self.config.updates() },
                 checkpoints: self.dir.checkpoints(STAGE),
                 progress: self.progress,
                 threads: concurrency(&device),
-                sync: sync.clone(),
+                sync,
             };
             let objective = FlamingoObjective { device: device.autodiff(), loss: self.config.loss };
             let mut sinks: Vec<Box<dyn MetricSink>> = vec![

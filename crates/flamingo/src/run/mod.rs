@@ -197,12 +197,16 @@ impl<'a> Run<'a> {
             let model = parts(&self.setup)?.model;
             return Ok(Some(load_module(model.valid().materialize(), &weights)?));
         }
+        let first = parts(&self.setup)?;
+        // One fresh model, of which each has a copy: what is drawn for another from the same seed need not be the same.
         let of = |replica: &Replica| {
             let setup = self.setup.of(replica);
-            Ok((parts(&setup)?, setup))
+            let model = first.model.clone().fork(&replica.device.clone().autodiff());
+            Ok((StageParts { model, ..parts(&setup)? }, setup))
         };
-        let parts = self.replicas.iter().map(of).collect::<Result<Vec<_>, FlamingoError>>()?;
-        let train = |_: &_, (parts, setup): (StageParts<O>, Setup)| {
+        let others = self.replicas[1..].iter().map(of).collect::<Result<Vec<_>, FlamingoError>>()?;
+        let parts = std::iter::once((first, self.setup.clone())).chain(others).collect();
+        let train = |(parts, setup): (StageParts<O>, Setup)| {
             let StageParts { objective, model, mut streams } = parts;
             let trainer = Trainer {
                 checkpoints: self.dir.checkpoints(stage.name()),
