@@ -106,12 +106,14 @@ fn every_task_is_asked_under_every_control() {
     sets(&folder.path().join("sets"));
     let args = "eval --suite fetchable --model model --sets sets --out out --seeds 1,2 --trials 6 --queries 6 --controls 3 \
                 --block 3 --device flex";
-    let output = flamingo(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+    let run = || flamingo(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+    let output = run();
     let (table, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{log}");
 
     let read = || fs::read_to_string(folder.path().join("out/eval.json")).unwrap();
-    let figures: Vec<Value> = serde_json::from_str(&read()).unwrap();
+    let json = read();
+    let figures: Vec<Value> = serde_json::from_str(&json).unwrap();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for figure in &figures {
         let number = |key: &str| figure[key].as_f64().unwrap();
@@ -132,7 +134,10 @@ fn every_task_is_asked_under_every_control() {
     assert!(table.contains("binding-2-way") && table.contains("text-only"), "{table}");
     assert!(fs::read_to_string(folder.path().join("out/eval.html")).unwrap().matches("<svg").count() == 9);
 
-    // One task again: the same seeds give the same figures. What is there already is not asked again.
+    assert!(run().status.success());
+    assert_eq!(read(), json, "the same seeds give the same figures");
+
+    // What is there already is not asked again.
     let of_one = |figures: &[Value]| -> Vec<Value> {
         figures.iter().filter(|it| it["task"] == "questions").cloned().collect()
     };

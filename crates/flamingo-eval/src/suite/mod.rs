@@ -103,7 +103,7 @@ impl Sets {
 }
 
 /// Asks `model` everything of `spec` that is not among the figures `known` from an earlier call, and gives all back.
-/// `progress` hears of every new figure as soon as there is one; once `stop` is set, what was measured until then is given back.
+/// `progress` gets all figures as soon as there is a new one, the last of them; once `stop` is set, what was measured until then is given back.
 ///
 /// # Errors
 ///
@@ -114,7 +114,7 @@ pub fn run(
     spec: &SuiteSpec,
     known: Vec<Figure>,
     stop: &AtomicBool,
-    mut progress: impl FnMut(&Figure),
+    mut progress: impl FnMut(&[Figure]),
 ) -> Result<Vec<Figure>, EvalError> {
     spec.validate()?;
     let mut asker = Asker::new(model);
@@ -133,8 +133,8 @@ pub fn run(
                     let most = if control == Control::Images { usize::MAX } else { spec.controls };
                     let Some(measured) = asker.ask(&probe, control, most, seed)? else { continue };
                     let figure = Figure::new(&probe, control, seed, measured, &Bootstrap::default());
-                    progress(&figure);
                     figures.push(figure);
+                    progress(&figures);
                 }
             }
         }

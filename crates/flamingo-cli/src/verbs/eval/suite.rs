@@ -67,13 +67,11 @@ pub fn run(suite: Suite, args: &Args) -> anyhow::Result<()> {
     let known = if args.resume { known(args)? } else { Vec::new() };
     let stop = stop::listen(|| eprintln!("stopping after this figure; once more to stop at once"), || {})?;
     let model = args.model.open(&args.device.resolve()?)?;
-    let mut told = known.clone();
     let mut result = Ok(());
-    let figures = suite::run(model, &Sets::new(folder), &spec, known, &stop, |figure| {
-        eprintln!("{figure}");
-        told.push(figure.clone());
+    let figures = suite::run(model, &Sets::new(folder), &spec, known, &stop, |figures| {
+        figures.last().into_iter().for_each(|figure| eprintln!("{figure}"));
         // What was measured is never lost, however long the rest takes.
-        result = write(&args.out, &told, args);
+        result = write(&args.out, figures, args);
     })?;
     result?;
     write(&args.out, &figures, args)?;
