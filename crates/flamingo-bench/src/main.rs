@@ -94,6 +94,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    // As the `flamingo` command does.
+    flamingo_malloc::keep_freed();
     match run(&Args::parse()) {
         Ok(code) => code,
         Err(error) => {

@@ -1,11 +1,13 @@
 """A case of `cargo xtask bench --against torch`, in PyTorch: `python main.py TASK`, where TASK is JSON.
 
 The task has the case (`kind` and its sizes), the number of threads, the device, whether to compile, and how long to go on. What
-is printed last is one line of JSON, as crates/flamingo-bench/src/measure.rs reads it. The programs beside this one are written
+is printed last is one line of JSON, as crates/flamingo-bench/src/measure.rs reads it. With FLAMINGO_PROFILE=FILE in the
+environment, PyTorch's profiler writes there where the time of two more repetitions went, by operation. The programs beside this one are written
 as somebody would who wants speed: fused attention, inference mode, keys and values kept, no work that is thrown away.
 """
 
 import json
+import os
 import resource
 import sys
 import time
@@ -33,6 +35,16 @@ import work  # noqa: E402
 KINDS = operations.KINDS | work.KINDS
 
 
+def profile(once, path):
+    """An operation's own time is that of the calling thread, while all threads may work."""
+    once()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        once()
+        once()
+    with open(path, "w") as file:
+        file.write(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=60, max_name_column_width=60))
+
+
 def main():
     case = task["case"]
     torch.manual_seed(0)
@@ -53,6 +65,9 @@ def main():
         before, begin, warm = faults(), time.perf_counter(), []
         while len(warm) < task["least"] or (len(warm) < task["most"] and time.perf_counter() - begin < task["seconds"]):
             warm.append(once())
+        new_faults = faults() - before
+        if path := os.environ.get("FLAMINGO_PROFILE"):
+            profile(once, path)
     print(
         json.dumps(
             {
@@ -60,7 +75,7 @@ def main():
                 "warm_ms": warm,
                 "start_mb": start_mb,
                 "peak_mb": memory("VmHWM"),
-                "faults": (faults() - before) / len(warm) / of,
+                "faults": new_faults / len(warm) / of,
                 "version": f"torch {torch.__version__}, {torch.get_num_threads()} threads",
             }
         ),

@@ -33,6 +33,8 @@ enum Verb {
 }
 
 fn main() -> std::process::ExitCode {
+    // Where the allocator is another, memory is given back as it always was.
+    flamingo_malloc::keep_freed();
     let result = match Cli::parse().verb {
         Verb::Train(args) => verbs::train::run(&args),
         Verb::Caption(args) => verbs::caption::run(&args),

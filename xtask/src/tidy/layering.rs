@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::Violation;
 
 /// Every package of the workspace and its level. `flamingo-testkit` is for tests: see [`TESTKIT`].
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 18] = [
     ("flamingo-core", 0),
+    ("flamingo-malloc", 0),
     ("flamingo-nn", 1),
     ("flamingo-testkit", 1),
     ("flamingo-weights", 1),
@@ -32,7 +33,7 @@ const LEVELS: [(&str, u8); 17] = [
 const TESTKIT: &str = "flamingo-testkit";
 
 /// Packages that must build without tensors.
-const WITHOUT_BURN: [&str; 2] = ["flamingo-recipes", "xtask"];
+const WITHOUT_BURN: [&str; 3] = ["flamingo-malloc", "flamingo-recipes", "xtask"];
 
 /// Burn's features that choose a backend; libraries must not switch one on.
 const BACKENDS: [&str; 8] = ["flex", "wgpu", "webgpu", "vulkan", "metal", "cuda", "rocm", "cpu"];
