@@ -1,8 +1,8 @@
 //! What a few-shot query costs, with and without what an engine remembers.
 //!
-//! `cargo run --release -p flamingo-eval --example eval_cost -- MODEL [QUERIES] [SHOTS] [TOKENS]` asks QUERIES (1000) behind
-//! SHOTS (8) examples, each query with a picture of its own, for TOKENS (5) new tokens by three beams, and prints the
-//! seconds of each way:
+//! `cargo run --release -p flamingo-eval --example eval_cost -- MODEL [QUERIES] [SHOTS] [TOKENS] [WAY…]` asks QUERIES (1000)
+//! behind SHOTS (8) examples, each query with a picture of its own, for TOKENS (5) new tokens by three beams, and prints
+//! the seconds of each WAY (all):
 //!
 //! | way | examples | remembered |
 //! |---|---|---|
@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = args.next().ok_or("which MODEL? A folder of a run or model")?;
     let mut number = |default: usize| args.next().map_or(Ok(default), |text| text.parse::<usize>());
     let (queries, shots, tokens) = (number(1000)?, number(8)?, number(5)?);
+    let wanted: Vec<String> = args.collect();
     let device = "auto".parse::<DeviceSpec>()?.resolve()?;
     let mut engine = Engine::new(Pretrained::open(model, &device)?);
     let template = Template::of(engine.pretrained().dialect.style(), Task::Question);
@@ -50,6 +51,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("images and prompts", Way::All),
         ("images, random", Way::Random),
     ] {
+        if !wanted.is_empty() && wanted.iter().all(|way| way != name) {
+            continue;
+        }
         engine.forget();
         let start = Instant::now();
         let mut sum = Timings::default();

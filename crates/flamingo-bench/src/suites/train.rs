@@ -1,7 +1,8 @@
 //! An update by the trainer that runs use: images and text to a loss, gradients, clipping, AdamW.
 //!
 //! The encoder runs in every update, as it does where features are not kept on disk. A batch is made on the host before
-//! the clock of an update asks for it, and moved to the device within the update.
+//! the clock of an update asks for it, and moved to the device within the update. On a CPU, an update is computed in as many
+//! parts as there are threads, as runs are configured to do.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -57,7 +58,7 @@ fn case(
             let size = config.preprocess.size;
             let make =
                 move |index: u64| Ok::<_, Infallible>(host_batch(index, [batch, len], vocabulary, size));
-            let trainer = trainer();
+            let trainer = trainer(if context.is_cpu { parts(batch, context.threads) } else { 1 });
             Ok(Prepared::Timed(Box::new(move |times| {
                 let mut streams: Vec<BoxStream<HostBatch>> = vec![Box::new(Indexed::new(1, make))];
                 let objective = FlamingoObjective { device, loss: LossSpec::default() };
@@ -89,7 +90,12 @@ fn host_batch(index: u64, [batch, len]: [usize; 2], vocabulary: usize, size: usi
     }
 }
 
-fn trainer() -> Trainer {
+/// Into how many equal parts a batch of so many rows is cut for so many threads.
+fn parts(rows: usize, threads: usize) -> usize {
+    (1..=threads.min(rows)).rev().find(|parts| rows.is_multiple_of(*parts)).unwrap_or(1)
+}
+
+fn trainer(parts: usize) -> Trainer {
     Trainer {
         stage: "flamingo".to_owned(),
         config: TrainConfig {
@@ -102,7 +108,7 @@ fn trainer() -> Trainer {
             clip_norm: Some(1.0),
             sources: vec![SourceSpec { name: "rows".to_owned(), weight: 1.0 }],
             mixing: Mixing::default(),
-            microbatches: 1,
+            microbatches: parts,
             precision: Precision::F32,
             log_every: 1,
             checkpoint_every: 1,
@@ -112,7 +118,7 @@ fn trainer() -> Trainer {
         },
         checkpoints: PathBuf::new(),
         progress: Progress::Hidden,
-        threads: 1,
+        threads: parts,
         sync: Arc::new(Alone),
     }
 }
@@ -127,6 +133,12 @@ mod tests {
         assert_eq!((batch.ids.len(), batch.pixels.len(), batch.images()), (10, 2 * 3 * 16, 2));
         assert!(batch.ids[0] == 1024 && batch.ids[5] == 1024);
         assert!(batch.ids.iter().enumerate().all(|(place, id)| place % 5 == 0 || *id < 1024));
+    }
+
+    #[test]
+    fn parts_are_equal_and_no_more_than_threads() {
+        assert_eq!([1, 2, 3, 4, 16].map(|threads| parts(4, threads)), [1, 2, 2, 4, 4]);
+        assert_eq!(parts(7, 4), 1);
     }
 
     #[test]
