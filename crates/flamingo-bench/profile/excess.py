@@ -1,4 +1,4 @@
-"""Where an update takes longer than PyTorch's: `python excess.py PERF TORCH SAMPLE`, of one case of `cargo xtask bench`.
+"""Where we take longer than PyTorch: `python excess.py PERF TORCH SAMPLE [THREADS]`, of one case of `cargo xtask bench`.
 
     bench=target/release/flamingo-bench
     perf record -e cpu-clock -F 99 --call-graph dwarf,16384 $bench --measure train/smol-4x256 --threads 2 --quick >sample.json
@@ -6,10 +6,9 @@
     FLAMINGO_PROFILE=torch.txt cargo xtask bench --against torch --case train/smol-4x256 --quick
     python excess.py perf.txt torch.txt sample.json
 
-Burn's Flex backend computes nearly everything on the thread that calls, and matrix products on the others while that one waits. So a
-sample of the calling thread belongs to the operation that its frames name, and what is left of the clock's time to products.
-PyTorch's profiler gives each operation's own time on its calling thread, with all threads working. The sum of the differences is
-the whole difference, up to what the profilers cost.
+A sample belongs to the operation that its frames name first. THREADS (2) samples at a time are a moment of the clock's time; where
+there are fewer, a thread waits. PyTorch's profiler gives each operation's own time on its calling thread, while all threads work.
+The sum of the differences is the whole difference, up to what the profilers cost.
 """
 
 import json
@@ -18,13 +17,19 @@ import sys
 from collections import Counter
 
 RATE = 99
-PRODUCTS = "matrix products, convolutions, attention in PyTorch"
-SOFTMAX = "softmax of loss and attention (PyTorch's attention is above)"
-ELEMENTWISE = "products and sums of elements, norms, rotary positions"
+PRODUCTS = "matrix products, attention's too"
+SOFTMAX = "softmax of loss and attention, masks"
+ELEMENTWISE = "products and sums of elements, norms, rotary"
+COPIES = "copies, most of them for alignment"
+IDLE = "a thread waits"
 
 # The first that is in one of a sample's frames.
 OURS = [
-    (r"AdamW|burn_optim|squared_norm", "AdamW and clipping"),
+    (r"fault|clear_page", "page faults"),
+    (r"memmove|memcpy|copy_2d_tiled|copy_inner", COPIES),
+    (r"memset", "zeros"),
+    (r"gemm|microkernel|matmul_batched|flex::ops::(conv|attention)", PRODUCTS),
+    (r"AdamW|burn_optim|squared_norm|GradientsAccumulator", "AdamW and clipping"),
     (r"loss::blocks|mix_with|mask_fill|float_ones|>::float_exp", SOFTMAX),
     (r"sigmoid_impl", "SiLU"),
     (r"gelu_impl|erff", "GELU"),
@@ -32,18 +37,16 @@ OURS = [
     (r"Act::forward|ops::activation::", "SiLU"),
     (r"Gradients::register", "sums of gradients"),
     (r"backward_impl", ELEMENTWISE),
-    (r"memmove|memcpy", "copies"),
-    (r"memset", "zeros"),
     (r"malloc|free|unlink_chunk|munmap|brk", "allocator"),
     (r"flamingo|burn_nn", ELEMENTWISE),
-    (r"fault|clear_page", "copies"),
+    (r"rayon|yield|futex|schedule|crossbeam", IDLE),
 ]
 # The first that an operation's name matches.
 PYTORCH = [
     (r"aten::(mm|addmm|bmm|baddbmm|mkldnn_convolution|_scaled_dot_product\S*)$", PRODUCTS),
     (r"aten::silu", "SiLU"),
     (r"aten::gelu", "GELU"),
-    (r"aten::(copy_|cat)$|SliceBackward", "copies"),
+    (r"aten::(copy_|cat)$|SliceBackward", COPIES),
     (r"aten::(fill_|zero_)$", "zeros"),
     (r"_fused_adamw|vector_norm|aten::mul_$|Optimizer", "AdamW and clipping"),
     (r"aten::add_$|AccumulateGrad", "sums of gradients"),
@@ -58,28 +61,28 @@ def first(rules, text):
 
 
 def samples(path):
-    """Thread, time and frames of each."""
+    """Time and frames of each."""
     found = []
     for line in open(path):
-        if head := re.match(r"\s*(\d+)\s+([\d.]+):\s*$", line):
-            found.append((int(head[1]), float(head[2]), []))
+        if head := re.match(r"\s*\d+\s+([\d.]+):\s*$", line):
+            found.append((float(head[1]), []))
         elif line.strip():
-            found[-1][2].append(line.split(maxsplit=1)[-1].strip())
+            found[-1][1].append(line.split(maxsplit=1)[-1].strip())
     return found
 
 
-def ours(perf, sample):
-    """Seconds of an update by operation, of the warm ones, which come last."""
+def ours(perf, sample, threads):
+    """Seconds of a repetition, by operation, of the warm ones, which come last; and how many samples there were."""
     warm = [ms / 1e3 for ms in json.load(open(sample))["warm_ms"]]
-    update = sum(warm) / len(warm)
+    one = sum(warm) / len(warm)
     found = samples(perf)
-    calling, end = found[0][0], max(time for _, time, _ in found)
+    end = max(time for time, _ in found)
     # A little less than all, so that none of the cold one is in it.
     window = 0.98 * sum(warm)
-    busy = Counter(first(OURS, "\n".join(frames)) for tid, time, frames in found if tid == calling and time > end - window)
-    seconds = {name: update * count / RATE / window for name, count in busy.items()}
-    seconds[PRODUCTS] = update - sum(seconds.values())
-    return update, seconds, sum(busy.values())
+    counts = Counter(first(OURS, "\n".join(frames)) for time, frames in found if time > end - window)
+    seconds = Counter({name: one * count / RATE / threads / window for name, count in counts.items()})
+    seconds[IDLE] += one - sum(seconds.values())
+    return one, seconds, sum(counts.values())
 
 
 def pytorch(path, repetitions=2):
@@ -95,13 +98,13 @@ def pytorch(path, repetitions=2):
     return total, seconds
 
 
-def main(perf, torch, sample):
-    (ours_total, ours_by, count), (torch_total, torch_by) = ours(perf, sample), pytorch(torch)
-    gap = ours_total - torch_total
-    print(f"ours {ours_total:.3f} s, PyTorch {torch_total:.3f} s, {gap:+.3f} s; {count} samples of the calling thread")
-    excess = {name: ours_by.get(name, 0.0) - torch_by.get(name, 0.0) for name in ours_by | torch_by}
+def main(perf, torch, sample, threads=2):
+    one, by, count = ours(perf, sample, int(threads))
+    torch_one, torch_by = pytorch(torch)
+    print(f"ours {one:.3f} s, PyTorch {torch_one:.3f} s, {one - torch_one:+.3f} s; {count} samples")
+    excess = {name: by[name] - torch_by[name] for name in by | torch_by}
     for name, more in sorted(excess.items(), key=lambda it: -it[1]):
-        print(f"{name:<60} {ours_by.get(name, 0):8.3f} {torch_by.get(name, 0):8.3f} {more:+8.3f} {100 * more / gap:+6.0f} %")
+        print(f"{name:<50} {by[name]:8.3f} {torch_by[name]:8.3f} {more:+8.3f}")
 
 
 if __name__ == "__main__":
