@@ -25,7 +25,7 @@ IDLE = "a thread waits"
 
 # The first that is in one of a sample's frames.
 OURS = [
-    (r"fault|clear_page", "page faults"),
+    (r"page_fault|mm_fault|clear_page", "page faults"),
     (r"memmove|memcpy|copy_2d_tiled|copy_inner", COPIES),
     (r"memset", "zeros"),
     (r"gemm|microkernel|matmul_batched|flex::ops::(conv|attention)", PRODUCTS),

@@ -11,12 +11,11 @@
 //! | `vision/clip-b32-8` | 841 (676) | 820 (333) |
 //! | `vision/nfnet-f0-4` | 2036 (18,268) | 2052 (171) |
 //!
-//! The peak of each is the same within 2 %. mimalloc and jemalloc, as they come, were no better than glibc as it comes
+//! The peak of each is the same within 2 %. mimalloc, jemalloc and tcmalloc gained less on one of them or lost on another
 //! (`docs/performance.md`).
 //!
-//! An update in two parts at once (`train/smol-4x256`), whose threads would have heaps of their own, spent 7 % of its time in
-//! page faults until they shared one: 326,000 for an update instead of 234,000, which are those of the first, cold one. The `data`
-//! suite, whose threads allocate most, is not slower for it.
+//! An update in two parts at once (`train/smol-4x256`), whose threads have heaps of their own, spent 7 % of its time in page
+//! faults until they shared one. The `data` suite, whose threads allocate most, is not slower for that.
 //!
 //! This is the only crate of ours with `unsafe` code in it: calls of `mallopt(3)`. A library does not decide such a thing
 //! for a program, so only programs (`flamingo-cli`, `flamingo-bench`) use it.
