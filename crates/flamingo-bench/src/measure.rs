@@ -1,10 +1,10 @@
 //! One case, measured in this process: the first call apart from the later ones, memory, page faults.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use flamingo::train::footprint::{peak_resident, resident};
+use flamingo_malloc::page_faults;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, Context, Prepared};
@@ -101,17 +101,6 @@ fn faults_since(before: Option<u64>, of: f64) -> Option<f64> {
     Some((page_faults()? - before?) as f64 / of)
 }
 
-/// Pages that this process has been given so far, on Linux.
-fn page_faults() -> Option<u64> {
-    minor_faults(&fs::read_to_string("/proc/self/stat").ok()?)
-}
-
-/// `minflt` of proc(5)'s `/proc/pid/stat`: the tenth field; the second, the program's name, may have spaces in it.
-fn minor_faults(stat: &str) -> Option<u64> {
-    let (_, behind) = stat.rsplit_once(')')?;
-    behind.split_whitespace().nth(7)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,13 +132,6 @@ mod tests {
         assert!(warm.iter().all(|ms| *ms >= 30.0), "{warm:?}");
         let (cold, warm, _) = timed(Box::new(|n| Ok(vec![10.0; n])), effort(20.0)).unwrap();
         assert_eq!((cold, warm), (12.0, vec![12.0; 3]));
-    }
-
-    #[test]
-    fn page_faults_are_read_behind_any_name() {
-        let stat = "1234 (a (strange) name) S 1 2 3 4 5 6 777 8 9 10";
-        assert_eq!(minor_faults(stat), Some(777));
-        assert_eq!(minor_faults("nonsense"), None);
     }
 
     #[test]

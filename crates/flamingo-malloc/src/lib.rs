@@ -1,4 +1,4 @@
-//! Keeps memory that was freed, for programs that compute on the CPU: [`keep_freed`].
+//! Keeps memory that was freed, for programs that compute on the CPU: [`keep_freed`]; and counts what is made anew: [`page_faults`].
 //!
 //! Burn's Flex backend takes a fresh buffer for nearly every result. glibc asks the system for each large one and gives it
 //! back when it is freed, so the kernel makes the same pages again and again, all zeros. What that costs, on two cores
@@ -24,7 +24,7 @@
 /// `main`, before there are other threads. Says whether the allocator took that on: it does where it is glibc's, and
 /// elsewhere nothing happens.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "glibc is told by `mallopt` alone; what that gains is measured above")]
 pub fn keep_freed() -> bool {
     // SAFETY: `mallopt` takes two integers and no pointer. It is MT-Unsafe (mallopt(3)) because it writes settings that other
     // threads read without a lock: whole words, of which a thread sees the old or the new one, and either is right for it.
@@ -38,4 +38,27 @@ pub fn keep_freed() -> bool {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn keep_freed() -> bool {
     false
+}
+
+/// Pages that this process has been given so far, on Linux: how much memory was made anew.
+pub fn page_faults() -> Option<u64> {
+    minor_faults(&std::fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// `minflt` of proc(5)'s `/proc/pid/stat`: the tenth field; the second, the program's name, may have spaces in it.
+fn minor_faults(stat: &str) -> Option<u64> {
+    let (_, behind) = stat.rsplit_once(')')?;
+    behind.split_whitespace().nth(7)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_faults_are_read_behind_any_name() {
+        let stat = "1234 (a (strange) name) S 1 2 3 4 5 6 777 8 9 10";
+        assert_eq!(minor_faults(stat), Some(777));
+        assert_eq!(minor_faults("nonsense"), None);
+    }
 }

@@ -1,21 +1,13 @@
 //! That memory is kept, in a program's first thread, where tests with a harness do not run.
 
-/// Pages that this process has been given so far: the tenth field of `/proc/self/stat` (proc(5)).
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn faults() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, behind) = stat.rsplit_once(')').unwrap();
-    behind.split_whitespace().nth(7).unwrap().parse().unwrap()
-}
-
 /// Page faults of the second of two buffers of 64 MiB, the first of which was freed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn of_the_second() -> u64 {
     let buffer = || std::hint::black_box(vec![1u8; 64 << 20]);
     drop(buffer());
-    let before = faults();
+    let before = flamingo_malloc::page_faults().unwrap();
     drop(buffer());
-    faults() - before
+    flamingo_malloc::page_faults().unwrap() - before
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
