@@ -6,9 +6,11 @@
     FLAMINGO_PROFILE=torch.txt cargo xtask bench --against torch --case train/smol-4x256 --quick
     python excess.py perf.txt torch.txt sample.json
 
-A sample belongs to the operation that its frames name first. THREADS (2) samples at a time are a moment of the clock's time; where
-there are fewer, a thread waits. PyTorch's profiler gives each operation's own time on its calling thread, while all threads work.
-The sum of the differences is the whole difference, up to what the profilers cost.
+A sample belongs to the operation that its frames name first, and stands for the time since the one before it on its thread, up to the
+distance at which samples are taken. PyTorch's profiler gives each operation's time on its calling thread by the clock, whether the other
+threads work or wait. So that both are of one kind, ours is the clock's time too: a moment is shared by the operations that are busy in it, and
+an operation beside a waiting thread has it alone. The sum of the differences is then the whole difference, up to what the profilers
+cost. What operations take of a moment less than a share of THREADS (2) is printed besides: *alone*, with a thread waiting.
 """
 
 import json
@@ -61,28 +63,53 @@ def first(rules, text):
 
 
 def samples(path):
-    """Time and frames of each."""
+    """Thread, time and frames of each, in order of time."""
     found = []
     for line in open(path):
-        if head := re.match(r"\s*\d+\s+([\d.]+):\s*$", line):
-            found.append((float(head[1]), []))
+        if head := re.match(r"\s*(\d+)\s+([\d.]+):\s*$", line):
+            found.append((head[1], float(head[2]), []))
         elif line.strip():
-            found[-1][1].append(line.split(maxsplit=1)[-1].strip())
-    return found
+            found[-1][2].append(line.split(maxsplit=1)[-1].strip())
+    return sorted(found, key=lambda it: it[1])
+
+
+def spans(found, begin):
+    """From when, until when and with which operation a thread was busy, for each sample behind `begin`."""
+    last = {}
+    for thread, time, frames in found:
+        since = max(last.get(thread, begin), time - 1 / RATE, begin)
+        last[thread] = time
+        if since < time and (name := first(OURS, "\n".join(frames))) != IDLE:
+            yield since, time, name
+
+
+def by_the_clock(busy, begin, end, threads):
+    """Seconds between `begin` and `end` by operation, and what of them an operation had while fewer than all threads were busy."""
+    changes = sorted([(since, 1, name) for since, _, name in busy] + [(until, -1, name) for _, until, name in busy])
+    seconds, alone, running, now = Counter(), Counter(), Counter(), begin
+    for time, by, name in [*changes, (end, 0, IDLE)]:
+        count = running.total()
+        for each, times in running.items():
+            seconds[each] += (time - now) * times / count
+            alone[each] += (time - now) * times / count if count < threads else 0
+        if count == 0:
+            seconds[IDLE] += time - now
+        running, now = +(running + Counter({name: by}) if by > 0 else running - Counter({name: -by})), time
+    return seconds, alone
 
 
 def ours(perf, sample, threads):
-    """Seconds of a repetition, by operation, of the warm ones, which come last; and how many samples there were."""
-    warm = [ms / 1e3 for ms in json.load(open(sample))["warm_ms"]]
-    one = sum(warm) / len(warm)
+    """Seconds of a repetition by operation, those alone, of the warm ones, which come last; and how many samples there were."""
+    warm = [ms / 1e3 for turn in json.load(open(sample))["turns_ms"] for ms in turn]
     found = samples(perf)
-    end = max(time for time, _ in found)
+    end = found[-1][1]
     # A little less than all, so that none of the cold one is in it.
-    window = 0.98 * sum(warm)
-    counts = Counter(first(OURS, "\n".join(frames)) for time, frames in found if time > end - window)
-    seconds = Counter({name: one * count / RATE / threads / window for name, count in counts.items()})
-    seconds[IDLE] += one - sum(seconds.values())
-    return one, seconds, sum(counts.values())
+    begin = end - 0.98 * sum(warm)
+    busy = list(spans(found, begin))
+    one = sum(warm) / len(warm)
+    seconds, alone = by_the_clock(busy, begin, end, threads)
+    scale = one / seconds.total()
+    return one, *({name: scale * it for name, it in each.items()} for each in (seconds, alone)), len(busy)
 
 
 def pytorch(path, repetitions=2):
@@ -99,12 +126,13 @@ def pytorch(path, repetitions=2):
 
 
 def main(perf, torch, sample, threads=2):
-    one, by, count = ours(perf, sample, int(threads))
+    one, by, alone, count = ours(perf, sample, int(threads))
     torch_one, torch_by = pytorch(torch)
     print(f"ours {one:.3f} s, PyTorch {torch_one:.3f} s, {one - torch_one:+.3f} s; {count} samples")
-    excess = {name: by[name] - torch_by[name] for name in by | torch_by}
+    excess = {name: by.get(name, 0) - torch_by[name] for name in by | torch_by}
+    print(f"{'seconds':<50} {'ours':>8} {'(alone)':>8} {'PyTorch':>8} {'more':>8}")
     for name, more in sorted(excess.items(), key=lambda it: -it[1]):
-        print(f"{name:<50} {by[name]:8.3f} {torch_by[name]:8.3f} {more:+8.3f}")
+        print(f"{name:<50} {by.get(name, 0):8.3f} {alone.get(name, 0):8.3f} {torch_by[name]:8.3f} {more:+8.3f}")
 
 
 if __name__ == "__main__":

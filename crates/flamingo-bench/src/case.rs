@@ -80,14 +80,23 @@ impl Case {
     pub fn id(&self) -> String {
         format!("{}/{}", self.suite.name(), self.name)
     }
+
+    /// Whether nothing goes on between two repetitions, so that sides can take turns. Workers of a data path read on while
+    /// nobody waits for them.
+    pub fn pauses(&self) -> bool {
+        self.suite != Suite::Data
+    }
 }
+
+/// Tells milliseconds for as long as the answer is true.
+pub type Timed = Box<dyn FnOnce(&mut dyn FnMut(f64) -> bool) -> anyhow::Result<()>>;
 
 /// A case that is ready.
 pub enum Prepared {
     /// Is called again and again; a call does `of` of the case.
     Repeat { call: Box<dyn FnMut() -> anyhow::Result<()>>, of: f64 },
-    /// Does it so many times, and says how many milliseconds each took, the first one included.
-    Timed(Box<dyn FnOnce(usize) -> anyhow::Result<Vec<f64>>>),
+    /// Does it again and again, and tells how many milliseconds each took, the first one included, until it is told to stop.
+    Timed(Timed),
 }
 
 impl Prepared {

@@ -1,18 +1,20 @@
 //! A run: every case in processes of its own, ours and the peers' in turns.
 //!
-//! Turns, because a machine is not equally fast all the time: what slows one side in a round slows the other too. Processes,
-//! because the memory of a case is the process's, and one case's heap would serve the next.
+//! Turns of less than a second or one repetition, because a machine is not equally fast all the time: what slows one side
+//! slows the other too. Processes, because the memory of a case is the process's, and one case's heap would serve the next.
+//! Those of one case live at the same time; whoever has no turn waits.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use flamingo::DeviceSpec;
 
 use crate::assets;
 use crate::case::{Case, Suite};
 use crate::measure::{Effort, Sample};
 use crate::peer::{Peer, Peers};
+use crate::process::Process;
 use crate::row::{self, Ceilings, Row, Side};
 use crate::table;
 
@@ -84,22 +86,29 @@ impl Run {
         };
         let mut ours = Vec::new();
         for _ in 0..self.rounds {
-            ours.push(self.ours(case, assets)?);
-            peers.retain_mut(|(peer, samples)| {
-                match self.peers.measure(*peer, case, self, assets) {
-                    Ok(sample) => samples.push(sample),
-                    Err(error) => {
-                        let what = format!("{} of {}: {error:#}", peer.name(), case.id());
-                        // It compiles what it can; what it cannot is no fault of anybody here.
-                        if *peer == Peer::TorchCompile {
-                            eprintln!("left out: {what}");
-                        } else {
-                            failures.push(what);
-                        }
-                        return false;
-                    }
+            let mut commands = vec![(case.id(), self.ours(case, assets)?)];
+            for (peer, _) in &peers {
+                let what = format!("{} of {}", peer.name(), case.id());
+                commands.push((what, self.peers.command(*peer, case, self, assets)?));
+            }
+            let mut results = together(commands, case.pauses()).into_iter();
+            ours.push(results.next().context("nothing was started")??);
+            let mut results = results.collect::<Vec<_>>().into_iter();
+            peers.retain_mut(|(peer, samples)| match results.next() {
+                Some(Ok(sample)) => {
+                    samples.push(sample);
+                    true
                 }
-                true
+                Some(Err(error)) => {
+                    // It compiles what it can; what it cannot is no fault of anybody here.
+                    if *peer == Peer::TorchCompile {
+                        eprintln!("left out: {error:#}");
+                    } else {
+                        failures.push(format!("{error:#}"));
+                    }
+                    false
+                }
+                None => false,
             });
         }
         let ours = Side::of(&ours).with_context(|| format!("{} was not repeated", case.id()))?;
@@ -108,7 +117,7 @@ impl Run {
     }
 
     /// A process of ours.
-    fn ours(&self, case: &Case, assets: &Path) -> anyhow::Result<Sample> {
+    fn ours(&self, case: &Case, assets: &Path) -> anyhow::Result<Command> {
         let program = std::env::current_exe().context("this program does not know where it is")?;
         let mut command = Command::new(program);
         command.args(["--measure", &case.id(), "--device", &self.device.to_string()]);
@@ -118,30 +127,35 @@ impl Run {
         if self.quick {
             command.arg("--quick");
         }
-        sample(command.env("RAYON_NUM_THREADS", self.threads.to_string()), &case.id())
+        if case.pauses() {
+            command.arg("--in-turns");
+        }
+        command.env("RAYON_NUM_THREADS", self.threads.to_string());
+        Ok(command)
     }
 }
 
-/// Starts a process and reads the sample that is the last line of what it prints.
-pub fn sample(command: &mut Command, what: &str) -> anyhow::Result<Sample> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.stdin(Stdio::null()).output().with_context(|| format!("{what}: cannot start {program}"))?;
-    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if !output.status.success() {
-        bail!("{what} failed ({}): {}", output.status, end(&words(&output.stderr)));
+/// Starts all of them, one when the one before is ready, and lets them work in turns until all have ended; or else one behind
+/// the other.
+fn together(commands: Vec<(String, Command)>, in_turns: bool) -> Vec<anyhow::Result<Sample>> {
+    let start = |(what, mut command): (String, Command)| Process::start(&mut command, what);
+    if !in_turns {
+        return commands.into_iter().map(|command| start(command)?.finish()).collect();
     }
-    let text = words(&output.stdout);
-    let line = text.lines().next_back().unwrap_or_default();
-    serde_json::from_str(line)
-        .with_context(|| format!("{what} printed no sample: {line:?} {}", end(&words(&output.stderr))))
-}
-
-/// The last lines of what a program complained about.
-fn end(text: &str) -> String {
-    const LINES: usize = 12;
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
+    let mut processes: Vec<anyhow::Result<Process>> = commands.into_iter().map(start).collect();
+    let mut waiting = true;
+    while waiting {
+        waiting = false;
+        for process in &mut processes {
+            if let Ok(running) = process {
+                match running.turn() {
+                    Ok(more) => waiting |= more,
+                    Err(error) => *process = Err(error),
+                }
+            }
+        }
+    }
+    processes.into_iter().map(|process| process?.finish()).collect()
 }
 
 /// The best of all sides, at their fastest.
@@ -157,8 +171,8 @@ fn ceilings(measured: &[Measured]) -> Ceilings {
 /// A line for those who wait.
 fn told(ours: &Side, peers: &[(String, Side)]) -> String {
     let peers = peers.iter().map(|(name, side)| {
-        let ratio = ours.warm.median / side.warm.median;
-        format!(", {name} {} ms, ratio {ratio:.2}", table::ms(Some(side.warm.median)))
+        let ratio = ours.over(side).map_or_else(String::new, |ratio| format!(", ratio {:.2}", ratio.median));
+        format!(", {name} {} ms{ratio}", table::ms(Some(side.warm.median)))
     });
     std::iter::once(format!("{} ms", table::ms(Some(ours.warm.median)))).chain(peers).collect()
 }
@@ -172,19 +186,28 @@ pub fn machine(threads: usize) -> String {
     format!("{model}, {cores} cores, {threads} threads, {}", std::env::consts::OS)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
-    fn a_process_prints_its_sample_last_and_its_failure_is_quoted() {
-        let shell = |script: &str| sample(Command::new("sh").args(["-c", script]), "a case");
-        let good = r#"echo hello; echo '{"cold_ms": 2.0, "warm_ms": [1.0], "start_mb": null, "peak_mb": 3.0, "faults": null}'"#;
-        let read = shell(good).unwrap();
-        assert_eq!((read.cold_ms, read.warm_ms, read.peak_mb), (2.0, vec![1.0], Some(3.0)));
-        let error = shell("echo out of luck >&2; exit 3").unwrap_err().to_string();
-        assert!(error.starts_with("a case failed") && error.ends_with("out of luck"), "{error}");
-        assert!(shell("echo nothing").unwrap_err().to_string().contains("no sample"));
+    fn turns_alternate_and_a_failure_stops_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let shell = |name: &str, script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).env("LOG", &log).env("NAME", name);
+            (name.to_owned(), command)
+        };
+        let sample =
+            r#"{"cold_ms": 2.0, "turns_ms": [[1.0]], "start_mb": null, "peak_mb": 3.0, "faults": null}"#;
+        let turn = "echo ready; read line; echo $NAME >>$LOG;";
+        let good = format!("{turn} {turn} {turn} echo '{sample}'");
+        let bad = format!("{turn} exit 3");
+        let results = together(vec![shell("a", &good), shell("b", &bad), shell("c", &good)], true);
+        assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(std::fs::read_to_string(&log).unwrap().split_whitespace().collect::<String>(), "abcacac");
+        let plain = format!("echo '{sample}'");
+        assert!(together(vec![shell("a", &plain), shell("b", &plain)], false).iter().all(Result::is_ok));
     }
 }

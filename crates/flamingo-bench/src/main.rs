@@ -1,7 +1,7 @@
 //! `flamingo-bench`: how fast everything is, beside PyTorch and beside what the machine can do.
 //!
 //! ```text
-//! cases (suites/) ──▶ a process for each, ours and the peer's in turns (driver.rs) ──▶ rows (row.rs)
+//! cases (suites/) ──▶ a process for each (process.rs), ours and the peer's in turns (driver.rs) ──▶ rows (row.rs)
 //!    │                      measures itself (measure.rs)                                  │
 //!    └─ work, counted from the configuration (count.rs) ─▶ share of the ceilings ─────────┤
 //!                                                             table.rs, page.rs, JSON, baseline.rs
@@ -18,6 +18,7 @@ mod driver;
 mod measure;
 mod page;
 mod peer;
+mod process;
 mod row;
 mod sizes;
 mod statistics;
@@ -85,6 +86,9 @@ struct Args {
     /// What the processes of single cases are told: measure this one and print the sample
     #[arg(long, hide = true, value_name = "CASE")]
     measure: Option<String>,
+    /// For --measure: wait for a line before each turn
+    #[arg(long, hide = true)]
+    in_turns: bool,
     /// For --measure: the folder of pictures and shards
     #[arg(long, hide = true, value_name = "DIR")]
     assets: Option<PathBuf>,
@@ -107,13 +111,15 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let effort = if args.quick {
-        Effort { least: 3, most: 10, time: Duration::from_millis(300), slow_down: args.slow_down }
+        Effort { turns: 3, most: 10, time: Duration::from_millis(100), slow_down: args.slow_down }
     } else {
-        Effort { least: 5, most: 200, time: Duration::from_secs(3), slow_down: args.slow_down }
+        Effort { turns: 5, most: 200, time: Duration::from_millis(600), slow_down: args.slow_down }
     };
     if let Some(name) = &args.measure {
         let case = suites::find(name)?;
-        println!("{}", serde_json::to_string(&measure::measure(&case, &args.context()?, effort)?)?);
+        let turn = || if args.in_turns { measure::await_turn() } else { Ok(()) };
+        let sample = measure::measure(&case, &args.context()?, effort, turn)?;
+        println!("{}", serde_json::to_string(&sample)?);
         return Ok(ExitCode::SUCCESS);
     }
     let cases = suites::select(&args.suite, &args.case)?;

@@ -1,5 +1,6 @@
 //! One case, measured in this process: the first call apart from the later ones, memory, page faults.
 
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -9,12 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, Context, Prepared};
 
+/// What a process prints when it is ready for its next turn; it then waits for a line.
+pub const READY: &str = "ready";
+
 /// How long to go on with a case.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Repetitions at the least.
-    pub least: usize,
-    /// And at the most.
+    /// Turns behind the first repetition.
+    pub turns: usize,
+    /// Repetitions of a turn at the most; at the least there is one.
     pub most: usize,
     /// When to stop between the two.
     pub time: Duration,
@@ -27,8 +31,8 @@ pub struct Effort {
 pub struct Sample {
     /// The first one, in which tables are made, threads are started and caches are cold.
     pub cold_ms: f64,
-    /// The later ones.
-    pub warm_ms: Vec<f64>,
+    /// The later ones, of each turn.
+    pub turns_ms: Vec<Vec<f64>>,
     /// Memory before anything of the case was made, in MB.
     pub start_mb: Option<f64>,
     /// The most that the process ever held, in MB.
@@ -40,86 +44,160 @@ pub struct Sample {
     pub version: Option<String>,
 }
 
-/// Measures `case`.
-pub fn measure(case: &Case, context: &Context, effort: Effort) -> anyhow::Result<Sample> {
+/// Measures `case`; `turn` returns when it is its turn, or with an error.
+pub fn measure(
+    case: &Case,
+    context: &Context,
+    effort: Effort,
+    turn: impl FnMut() -> io::Result<()>,
+) -> anyhow::Result<Sample> {
     let start = resident();
     let prepared = (case.prepare)(context).with_context(|| format!("cannot prepare {}", case.id()))?;
-    let measured = match prepared {
-        Prepared::Repeat { call, of } => repeat(call, of, effort),
-        Prepared::Timed(run) => timed(run, effort),
-    };
-    let (cold_ms, warm_ms, faults) = measured.with_context(|| format!("{} failed", case.id()))?;
+    let mut log =
+        Log { effort, turn, cold_ms: None, turns_ms: Vec::new(), begin: Instant::now(), faults: [None; 2] };
+    let of = repeat(prepared, effort.slow_down, &mut |ms| log.note(ms))
+        .with_context(|| format!("{} failed", case.id()))?;
+    let cold_ms = log.cold_ms.context("nothing was repeated")?;
+    if log.turns_ms.len() < effort.turns {
+        anyhow::bail!("whoever gives the turns is gone");
+    }
+    let count = log.turns_ms.iter().flatten().count() as f64 * of;
     let mb = |bytes: u64| bytes as f64 / 1e6;
     Ok(Sample {
         cold_ms,
-        warm_ms,
+        turns_ms: log.turns_ms,
         start_mb: start.map(mb),
         peak_mb: peak_resident().map(mb),
-        faults,
+        faults: log.faults[1].zip(log.faults[0]).map(|(end, begin)| (end - begin) as f64 / count),
         version: None,
     })
 }
 
-type Measured = (f64, Vec<f64>, Option<f64>);
-
-fn repeat(
-    mut call: Box<dyn FnMut() -> anyhow::Result<()>>,
-    of: f64,
-    effort: Effort,
-) -> anyhow::Result<Measured> {
-    let mut once = || {
-        let start = Instant::now();
-        call()?;
-        if effort.slow_down > 0.0 {
-            std::thread::sleep(start.elapsed().mul_f64(effort.slow_down / 100.0));
-        }
-        anyhow::Ok(start.elapsed().as_secs_f64() * 1e3 / of)
-    };
-    let cold = once()?;
-    let before = page_faults();
-    let (start, mut warm) = (Instant::now(), Vec::new());
-    while warm.len() < effort.least || (warm.len() < effort.most && start.elapsed() < effort.time) {
-        warm.push(once()?);
+/// Tells `goes_on` the milliseconds of each repetition until it says no. Gives how many of the case a repetition is, by whose
+/// times it was divided.
+fn repeat(prepared: Prepared, slow_down: f64, goes_on: &mut dyn FnMut(f64) -> bool) -> anyhow::Result<f64> {
+    match prepared {
+        Prepared::Repeat { mut call, of } => loop {
+            let start = Instant::now();
+            call()?;
+            if slow_down > 0.0 {
+                std::thread::sleep(start.elapsed().mul_f64(slow_down / 100.0));
+            }
+            if !goes_on(start.elapsed().as_secs_f64() * 1e3 / of) {
+                return Ok(of);
+            }
+        },
+        Prepared::Timed(run) => run(&mut |ms| goes_on(ms * (1.0 + slow_down / 100.0))).map(|()| 1.0),
     }
-    let faults = faults_since(before, warm.len() as f64 * of);
-    Ok((cold, warm, faults))
 }
 
-fn timed(
-    run: Box<dyn FnOnce(usize) -> anyhow::Result<Vec<f64>>>,
+/// Repetitions as they come.
+struct Log<T> {
     effort: Effort,
-) -> anyhow::Result<Measured> {
-    let before = page_faults();
-    let mut warm = run(1 + effort.least)?;
-    let faults = faults_since(before, warm.len() as f64);
-    warm.iter_mut().for_each(|ms| *ms *= 1.0 + effort.slow_down / 100.0);
-    let cold = warm.remove(0);
-    Ok((cold, warm, faults))
+    turn: T,
+    cold_ms: Option<f64>,
+    turns_ms: Vec<Vec<f64>>,
+    /// Of this turn.
+    begin: Instant,
+    /// Page faults before the first turn and behind the last.
+    faults: [Option<u64>; 2],
 }
 
-fn faults_since(before: Option<u64>, of: f64) -> Option<f64> {
-    Some((page_faults()? - before?) as f64 / of)
+impl<T: FnMut() -> io::Result<()>> Log<T> {
+    /// Whether to go on.
+    fn note(&mut self, ms: f64) -> bool {
+        let Effort { turns, most, time, .. } = self.effort;
+        match self.turns_ms.last_mut() {
+            None => {
+                self.cold_ms = Some(ms);
+                self.faults[0] = page_faults();
+            }
+            Some(turn) => {
+                turn.push(ms);
+                if turn.len() < most && self.begin.elapsed() < time {
+                    return true;
+                }
+            }
+        }
+        self.faults[1] = page_faults();
+        if self.turns_ms.len() == turns || (self.turn)().is_err() {
+            return false;
+        }
+        self.turns_ms.push(Vec::new());
+        self.begin = Instant::now();
+        true
+    }
+}
+
+/// Waits until whoever started this process gives it a turn.
+///
+/// # Errors
+///
+/// Of the kind `UnexpectedEof` if nobody does any more.
+pub fn await_turn() -> io::Result<()> {
+    println!("{READY}");
+    io::stdout().flush()?;
+    match io::stdin().read_line(&mut String::new())? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Suite;
+    use crate::count::Work;
 
-    fn effort(slow_down: f64) -> Effort {
-        Effort { least: 3, most: 3, time: Duration::ZERO, slow_down }
+    const EFFORT: Effort = Effort { turns: 3, most: 2, time: Duration::from_secs(60), slow_down: 0.0 };
+
+    fn case(make: impl Fn() -> Prepared + 'static) -> Case {
+        let prepare = Box::new(move |_: &Context| Ok(make()));
+        Case { suite: Suite::Micro, name: "a", about: "", work: Work::default(), peer: None, prepare }
     }
 
-    #[test]
-    fn the_first_call_is_apart_and_a_call_may_do_several() {
+    fn context() -> Context {
+        Context { device: burn::tensor::Device::flex(), is_cpu: true, threads: 1, assets: Default::default() }
+    }
+
+    /// A call that takes 60 ms the first time and 4 later.
+    fn slow_first() -> Prepared {
         let mut calls = 0;
         let call = move || {
             calls += 1;
             std::thread::sleep(Duration::from_millis(if calls == 1 { 60 } else { 4 }));
             Ok(())
         };
-        let (cold, warm, _) = repeat(Box::new(call), 2.0, effort(0.0)).unwrap();
-        assert!(cold >= 30.0 && warm.len() == 3, "{cold} {warm:?}");
-        assert!(warm.iter().all(|ms| (2.0..25.0).contains(ms)), "{warm:?}");
+        Prepared::Repeat { call: Box::new(call), of: 2.0 }
+    }
+
+    #[test]
+    fn the_first_call_is_apart_and_the_others_come_in_turns() {
+        let mut turns = 0;
+        let turn = || {
+            turns += 1;
+            Ok(())
+        };
+        let sample = measure(&case(slow_first), &context(), EFFORT, turn).unwrap();
+        assert_eq!(turns, 3);
+        assert!(sample.cold_ms >= 30.0 && sample.turns_ms.len() == 3, "{sample:?}");
+        assert!(sample.turns_ms.iter().all(|turn| turn.len() == 2), "{sample:?}");
+        assert!(sample.turns_ms.iter().flatten().all(|ms| (2.0..25.0).contains(ms)), "{sample:?}");
+        // Who has no time has one repetition a turn.
+        let hasty = Effort { time: Duration::ZERO, ..EFFORT };
+        let sample = measure(&case(slow_first), &context(), hasty, || Ok(())).unwrap();
+        assert_eq!(sample.turns_ms.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_turn_that_is_not_given_is_an_error() {
+        let mut turns = 0;
+        let turn = || {
+            turns += 1;
+            if turns == 2 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+        };
+        let error = measure(&case(slow_first), &context(), EFFORT, turn).unwrap_err();
+        assert!(error.to_string().contains("turns"), "{error}");
     }
 
     #[test]
@@ -128,18 +206,31 @@ mod tests {
             std::thread::sleep(Duration::from_millis(20));
             Ok(())
         };
-        let (_, warm, _) = repeat(Box::new(call), 1.0, effort(50.0)).unwrap();
-        assert!(warm.iter().all(|ms| *ms >= 30.0), "{warm:?}");
-        let (cold, warm, _) = timed(Box::new(|n| Ok(vec![10.0; n])), effort(20.0)).unwrap();
-        assert_eq!((cold, warm), (12.0, vec![12.0; 3]));
+        let slower = Effort { slow_down: 50.0, ..EFFORT };
+        let sample = measure(&case(move || Prepared::each(call)), &context(), slower, || Ok(())).unwrap();
+        assert!(sample.turns_ms.iter().flatten().all(|ms| *ms >= 30.0), "{sample:?}");
+        let timed = || {
+            Prepared::Timed(Box::new(|goes_on| {
+                while goes_on(10.0) {}
+                Ok(())
+            }))
+        };
+        let slower = Effort { slow_down: 20.0, ..EFFORT };
+        let sample = measure(&case(timed), &context(), slower, || Ok(())).unwrap();
+        assert_eq!((sample.cold_ms, sample.turns_ms), (12.0, vec![vec![12.0; 2]; 3]));
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn fresh_memory_faults() {
-        let before = page_faults();
-        let bytes = vec![1u8; 32 << 20];
-        assert!(faults_since(before, 1.0).unwrap() > 0.0);
-        assert_eq!(bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>(), 32 << 20);
+        let make = || {
+            Prepared::each(|| {
+                let bytes = vec![1u8; 32 << 20];
+                assert_eq!(bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>(), 32 << 20);
+                Ok(())
+            })
+        };
+        let sample = measure(&case(make), &context(), EFFORT, || Ok(())).unwrap();
+        assert!(sample.faults.unwrap() > 0.0);
     }
 }

@@ -15,8 +15,8 @@ pub fn render(rows: &[Row], machine: &str, command: &str) -> String {
     facts.extend(table::rates(rows));
     page.section(
         "What was measured",
-        "Medians of warm repetitions, each case in processes of its own, in turns with the peer's. A share of a ceiling is \
-         the least time that the machine's fastest matrix product and its memory allow, over the time that was taken.",
+        "Medians of warm repetitions, each case in processes of its own, in turns with the peer's. A ratio is the median of \
+         the turns' ratios, ± the distance between their quartiles. A share of a ceiling is the least time that the machine's fastest matrix product and its memory allow, over the time that was taken.",
     );
     page.key_values(&facts);
     for part in rows.chunk_by(|a, b| a.suite == b.suite) {
@@ -65,7 +65,8 @@ fn cells(row: &Row) -> [String; 10] {
         time(row.peer_ms),
         time(row.peer_cold_ms),
         whole(row.peer_peak_mb),
-        row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+        row.ratio
+            .map_or_else(String::new, |ratio| format!("{ratio:.2} ± {} %", table::percent(row.ratio_spread))),
     ]
 }
 

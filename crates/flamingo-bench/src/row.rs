@@ -8,7 +8,8 @@ use crate::measure::Sample;
 use crate::statistics::Summary;
 
 /// Times are medians of warm repetitions in all processes; spreads are the distance between quartiles as a share of the
-/// median; memory is in MB (10^6 bytes).
+/// median; memory is in MB (10^6 bytes). A ratio is of neighbours in time: in each turn our median over the peer's behind
+/// it, and of those the median. The machine's speed drops out of it, which the two medians of a whole run may not share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub suite: Suite,
@@ -19,6 +20,9 @@ pub struct Row {
     pub peer_ms: Option<f64>,
     /// Our time over the peer's: below 1 we are faster.
     pub ratio: Option<f64>,
+    /// Of the turns' ratios.
+    #[serde(default)]
+    pub ratio_spread: Option<f64>,
     /// The least time that the ceilings allow over our time; `None` where the work is not counted.
     pub ceiling_share: Option<f64>,
     /// The most memory that a process ever held.
@@ -66,6 +70,8 @@ impl Row {
 #[derive(Debug, Clone)]
 pub struct Side {
     pub warm: Summary,
+    /// Medians of the turns, of all processes.
+    turns: Vec<f64>,
     cold_ms: f64,
     start_mb: Option<f64>,
     peak_mb: Option<f64>,
@@ -78,15 +84,24 @@ impl Side {
     pub fn of(samples: &[Sample]) -> Option<Self> {
         let all = |of: fn(&Sample) -> Option<f64>| samples.iter().filter_map(of).collect::<Vec<f64>>();
         let median = |of: fn(&Sample) -> Option<f64>| Summary::of(&all(of)).map(|summary| summary.median);
-        let warm: Vec<f64> = samples.iter().flat_map(|sample| &sample.warm_ms).copied().collect();
+        let turns = || samples.iter().flat_map(|sample| &sample.turns_ms);
+        let warm: Vec<f64> = turns().flatten().copied().collect();
         Some(Self {
             warm: Summary::of(&warm)?,
+            turns: turns().filter_map(|turn| Some(Summary::of(turn)?.median)).collect(),
             cold_ms: median(|sample| Some(sample.cold_ms))?,
             start_mb: median(|sample| sample.start_mb),
             peak_mb: all(|sample| sample.peak_mb).into_iter().reduce(f64::max),
             faults: median(|sample| sample.faults),
             version: samples.iter().find_map(|sample| sample.version.clone()),
         })
+    }
+
+    /// Our times over those of `peer`, turn by turn.
+    pub fn over(&self, peer: &Self) -> Option<Summary> {
+        let ratios: Vec<f64> =
+            self.turns.iter().zip(&peer.turns).map(|(ours, theirs)| ours / theirs).collect();
+        Summary::of(&ratios)
     }
 }
 
@@ -120,13 +135,15 @@ pub fn rows(case: &Case, ours: &Side, peers: &[(String, Side)], ceilings: Ceilin
     let least = ceilings.least(case.work);
     let row = |peer: Option<&(String, Side)>| {
         let side = peer.map(|(_, side)| side);
+        let ratio = side.and_then(|side| ours.over(side));
         Row {
             suite: case.suite,
             case: case.name.to_owned(),
             ours_ms: ours.warm.median,
             peer: peer.map(|(name, _)| name.clone()),
             peer_ms: side.map(|side| side.warm.median),
-            ratio: side.map(|side| ours.warm.median / side.warm.median),
+            ratio: ratio.map(|ratio| ratio.median),
+            ratio_spread: ratio.map(|ratio| ratio.spread),
             ceiling_share: least.map(|(ms, _)| ms / ours.warm.median),
             ours_peak_mb: ours.peak_mb,
             peer_peak_mb: side.and_then(|side| side.peak_mb),
@@ -154,9 +171,9 @@ pub mod tests {
     use super::*;
     use crate::case::Prepared;
 
-    fn sample(cold_ms: f64, warm_ms: &[f64], peak: f64) -> Sample {
+    fn sample(cold_ms: f64, turn_ms: &[f64], peak: f64) -> Sample {
         let [start_mb, peak_mb, faults] = [Some(10.0), Some(peak), Some(3.0)];
-        Sample { cold_ms, warm_ms: warm_ms.to_vec(), start_mb, peak_mb, faults, version: None }
+        Sample { cold_ms, turns_ms: vec![turn_ms.to_vec()], start_mb, peak_mb, faults, version: None }
     }
 
     /// A case of 2 GFLOP and 8 MB.
@@ -183,6 +200,20 @@ pub mod tests {
         let side = Side::of(&[sample(90.0, &[20.0, 22.0], 100.0), sample(70.0, &[24.0], 300.0)]).unwrap();
         assert_eq!((side.warm.median, side.cold_ms, side.peak_mb), (22.0, 80.0, Some(300.0)));
         assert!(Side::of(&[sample(1.0, &[], 1.0)]).is_none());
+    }
+
+    #[test]
+    fn a_ratio_is_of_neighbours_in_time() {
+        // The machine becomes half as fast in the last turn, in which nobody repeats anything often.
+        let side = |turns_ms: [&[f64]; 3]| {
+            let turns_ms = turns_ms.map(<[f64]>::to_vec).to_vec();
+            Side::of(&[Sample { turns_ms, ..sample(9.0, &[], 1.0) }]).unwrap()
+        };
+        let ours = side([&[20.0, 20.0], &[20.0], &[40.0]]);
+        let peer = side([&[10.0], &[10.0], &[20.0, 20.0, 20.0]]);
+        assert_eq!((ours.warm.median, peer.warm.median), (20.0, 20.0));
+        let ratio = ours.over(&peer).unwrap();
+        assert_eq!((ratio.median, ratio.spread), (2.0, 0.0));
     }
 
     #[test]

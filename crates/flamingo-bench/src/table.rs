@@ -11,8 +11,11 @@ pub fn render(rows: &[Row]) -> String {
     let mut text = String::new();
     let _ = write!(text, "{:<26}{:>10}{:>6}{:>10}{:>8}{:>9}", "case", "ms", "±%", "cold ms", "MB", "ceiling");
     if with_peers {
-        let _ =
-            write!(text, "  {:<14}{:>10}{:>6}{:>10}{:>8}{:>8}", "peer", "ms", "±%", "cold ms", "MB", "ratio");
+        let _ = write!(
+            text,
+            "  {:<14}{:>10}{:>6}{:>10}{:>8}{:>8}{:>6}",
+            "peer", "ms", "±%", "cold ms", "MB", "ratio", "±%"
+        );
     }
     text.push('\n');
     for row in rows {
@@ -29,13 +32,14 @@ pub fn render(rows: &[Row]) -> String {
         if let Some(peer) = &row.peer {
             let _ = write!(
                 text,
-                "  {:<14}{:>10}{:>6}{:>10}{:>8}{:>8}",
+                "  {:<14}{:>10}{:>6}{:>10}{:>8}{:>8}{:>6}",
                 peer,
                 ms(row.peer_ms),
                 percent(row.peer_spread),
                 ms(row.peer_cold_ms),
                 whole(row.peer_peak_mb),
                 row.ratio.map_or_else(dash, |ratio| format!("{ratio:.2}")),
+                percent(row.ratio_spread),
             );
         }
         text.push('\n');
@@ -80,7 +84,7 @@ pub fn ms(time: Option<f64>) -> String {
     })
 }
 
-fn percent(share: Option<f64>) -> String {
+pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(dash, |share| format!("{:.0}", share * 100.0))
 }
 
@@ -105,11 +109,12 @@ mod tests {
             peer: Some("torch".to_owned()),
             peer_ms: Some(0.5),
             ratio: Some(24.69),
+            ratio_spread: Some(0.07),
             ..plain("a", 12.345)
         };
         let beside = render(&[row]);
         assert!(
-            beside.contains("torch") && beside.contains("0.5000") && beside.contains("24.69"),
+            beside.contains("torch") && beside.contains("0.5000") && beside.contains("24.69     7"),
             "{beside}"
         );
         let widths: Vec<usize> = beside.lines().map(|line| line.chars().count()).collect();

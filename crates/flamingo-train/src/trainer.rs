@@ -153,17 +153,40 @@ impl Trainer {
         streams: &mut [BoxStream<O::Batch>],
         updates: u64,
     ) -> Result<Vec<f64>, TrainError> {
+        let mut seconds = Vec::new();
+        let goes_on = |took| {
+            seconds.push(took);
+            (seconds.len() as u64) < updates
+        };
+        if updates > 0 {
+            self.rehearse_while(objective, model, streams, goes_on)?;
+        }
+        Ok(seconds)
+    }
+
+    /// [`rehearse`](Self::rehearse), for as long as `goes_on` says so, which is told the seconds of each update behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit), but for files.
+    pub fn rehearse_while<O: Objective>(
+        &self,
+        objective: &O,
+        model: O::Model,
+        streams: &mut [BoxStream<O::Batch>],
+        mut goes_on: impl FnMut(f64) -> bool,
+    ) -> Result<(), TrainError> {
         self.check(&model, streams.len())?;
         let (model, _shelf) = Shelf::fill(model, self.config.precision);
         let mut session = Session::new(model, self.config.precision);
-        let mut view = View::start(Progress::Hidden, &self.stage, 0, updates);
-        let mut seconds = Vec::new();
-        for _ in 0..updates {
+        let mut view = View::start(Progress::Hidden, &self.stage, 0, self.config.steps);
+        loop {
             let before = session.elapsed_s;
             (session, _) = self.update(objective, session, streams, &mut view)?;
-            seconds.push(session.elapsed_s - before);
+            if !goes_on(session.elapsed_s - before) {
+                return Ok(());
+            }
         }
-        Ok(seconds)
     }
 
     fn check<M: Module>(&self, model: &M, streams: usize) -> Result<(), TrainError> {

@@ -39,13 +39,17 @@ fn case(name: &'static str, about: &'static str, training: bool) -> Case {
         prepare: Box::new(move |context| {
             let encoder = Arc::new(TextTokenizer::load(assets::tokenizer(&context.assets))?);
             let stream = Stream::open(spec(context, training), &Store::default(), encoder)?;
-            Ok(Prepared::Timed(Box::new(move |times| (0..times).map(repetition(stream)).collect())))
+            let mut repetition = repetition(stream);
+            Ok(Prepared::Timed(Box::new(move |goes_on| {
+                while goes_on(repetition()?) {}
+                Ok(())
+            })))
         }),
     }
 }
 
-fn repetition(mut stream: Stream) -> impl FnMut(usize) -> anyhow::Result<f64> {
-    move |_| {
+fn repetition(mut stream: Stream) -> impl FnMut() -> anyhow::Result<f64> {
+    move || {
         let start = Instant::now();
         let mut pictures = 0;
         for _ in 0..BATCHES {

@@ -59,11 +59,11 @@ fn case(
             let make =
                 move |index: u64| Ok::<_, Infallible>(host_batch(index, [batch, len], vocabulary, size));
             let trainer = trainer(if context.is_cpu { parts(batch, context.threads) } else { 1 });
-            Ok(Prepared::Timed(Box::new(move |times| {
+            Ok(Prepared::Timed(Box::new(move |goes_on| {
                 let mut streams: Vec<BoxStream<HostBatch>> = vec![Box::new(Indexed::new(1, make))];
                 let objective = FlamingoObjective { device, loss: LossSpec::default() };
-                let seconds = trainer.rehearse(&objective, model, &mut streams, times as u64)?;
-                Ok(seconds.into_iter().map(|seconds| seconds * 1e3).collect())
+                Ok(trainer
+                    .rehearse_while(&objective, model, &mut streams, |seconds| goes_on(seconds * 1e3))?)
             })))
         }),
     })
