@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.cache_utils import DynamicCache
+from transformers.cache_utils import DynamicCache, StaticCache
 
 
 def language_model(config):
@@ -36,6 +36,11 @@ def llama(config):
 
 def cache():
     return DynamicCache()
+
+
+def fixed_cache(lm, length):
+    """For so many tokens; unlike the other it cannot be cropped, and needs to be told where a token is."""
+    return StaticCache(config=lm.config, max_cache_len=length)
 
 
 class RelativeLayer(nn.Module):

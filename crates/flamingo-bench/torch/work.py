@@ -116,16 +116,21 @@ def prefill(case, task):
 
 
 def go_on(lm, past, new, task):
-    cache = decoder.cache()
+    # What is compiled is compiled for shapes: a cache that grows would be compiled again for every token.
+    fixed = task["compile"] and hasattr(lm, "config")
+    cache = decoder.fixed_cache(lm, past + new) if fixed else decoder.cache()
     lm(ids(1, past, task["device"]), past_key_values=cache, use_cache=True, logits_to_keep=1)
     forward = maybe_compiled(lm, task)
 
     def call():
-        cache.crop(past)
+        if not fixed:
+            cache.crop(past)
         token = 5
-        for _ in range(new):
+        for place in range(past, past + new):
             tokens = torch.tensor([[token]], device=task["device"])
-            token = forward(tokens, past_key_values=cache, use_cache=True).logits[0, -1].argmax().item()
+            # What a fixed cache has behind this place is of the repetition before, and masked.
+            at = {"cache_position": torch.tensor([place], device=task["device"])} if fixed else {}
+            token = forward(tokens, past_key_values=cache, use_cache=True, **at).logits[0, -1].argmax().item()
 
     return call, new
 
