@@ -89,12 +89,15 @@ def by_the_clock(busy, begin, end, threads):
     seconds, alone, running, now = Counter(), Counter(), Counter(), begin
     for time, by, name in [*changes, (end, 0, IDLE)]:
         count = running.total()
-        for each, times in running.items():
-            seconds[each] += (time - now) * times / count
-            alone[each] += (time - now) * times / count if count < threads else 0
         if count == 0:
             seconds[IDLE] += time - now
-        running, now = +(running + Counter({name: by}) if by > 0 else running - Counter({name: -by})), time
+        else:
+            shares = {each: (time - now) * times / count for each, times in running.items()}
+            seconds.update(shares)
+            if count < threads:
+                alone.update(shares)
+        running[name] += by
+        now = time
     return seconds, alone
 
 

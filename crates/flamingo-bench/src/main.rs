@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! cases (suites/) ──▶ a process for each (process.rs), ours and the peer's in turns (driver.rs) ──▶ rows (row.rs)
-//!    │                      measures itself (measure.rs)                                  │
-//!    └─ work, counted from the configuration (count.rs) ─▶ share of the ceilings ─────────┤
-//!                                                             table.rs, page.rs, JSON, baseline.rs
+//!    │                      measures itself (measure.rs)                                                │
+//!    └─ work, counted from the configuration (count.rs) ─▶ share of the ceilings ───────────────────────┤
+//!                                                                           table.rs, page.rs, JSON, baseline.rs
 //! ```
 //!
 //! `cargo xtask bench` builds this with the backends that are asked for, makes the peers' Python environment, and starts it.

@@ -54,9 +54,10 @@ pub fn measure(
     let start = resident();
     let prepared = (case.prepare)(context).with_context(|| format!("cannot prepare {}", case.id()))?;
     let mut log =
-        Log { effort, turn, cold_ms: None, turns_ms: Vec::new(), begin: Instant::now(), faults: [None; 2] };
+        Log { effort, turn, cold_ms: None, turns_ms: Vec::new(), begin: Instant::now(), faults: None };
     let of = repeat(prepared, effort.slow_down, &mut |ms| log.note(ms))
         .with_context(|| format!("{} failed", case.id()))?;
+    let faults = page_faults();
     let cold_ms = log.cold_ms.context("nothing was repeated")?;
     if log.turns_ms.len() < effort.turns {
         anyhow::bail!("whoever gives the turns is gone");
@@ -68,7 +69,7 @@ pub fn measure(
         turns_ms: log.turns_ms,
         start_mb: start.map(mb),
         peak_mb: peak_resident().map(mb),
-        faults: log.faults[1].zip(log.faults[0]).map(|(end, begin)| (end - begin) as f64 / count),
+        faults: faults.zip(log.faults).map(|(end, begin)| (end - begin) as f64 / count),
         version: None,
     })
 }
@@ -99,8 +100,8 @@ struct Log<T> {
     turns_ms: Vec<Vec<f64>>,
     /// Of this turn.
     begin: Instant,
-    /// Page faults before the first turn and behind the last.
-    faults: [Option<u64>; 2],
+    /// Page faults before the first turn.
+    faults: Option<u64>,
 }
 
 impl<T: FnMut() -> io::Result<()>> Log<T> {
@@ -110,7 +111,7 @@ impl<T: FnMut() -> io::Result<()>> Log<T> {
         match self.turns_ms.last_mut() {
             None => {
                 self.cold_ms = Some(ms);
-                self.faults[0] = page_faults();
+                self.faults = page_faults();
             }
             Some(turn) => {
                 turn.push(ms);
@@ -119,7 +120,6 @@ impl<T: FnMut() -> io::Result<()>> Log<T> {
                 }
             }
         }
-        self.faults[1] = page_faults();
         if self.turns_ms.len() == turns || (self.turn)().is_err() {
             return false;
         }

@@ -19,12 +19,6 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("work.py", include_str!("../torch/work.py")),
 ];
 
-/// glibc's settings, as `flamingo_malloc::keep_freed` makes them for us. Without them it is by luck of the heap's layout whether
-/// PyTorch's results are made of fresh pages: softmax over 49,152 scores takes 33 to 40 ms, and 13 with them; an RMS norm
-/// 0.4 or 2.4, and 0.4 with them; whole models are up to a fifth faster (docs/performance.md).
-const KEEP_FREED: [(&str, &str); 3] =
-    [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "1000000000000"), ("MALLOC_ARENA_MAX", "1")];
-
 /// Whom we are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Peer {
@@ -98,7 +92,10 @@ impl Peers {
         let mut command = Command::new(&self.python);
         command.arg(folder.path().join("main.py")).arg(task.to_string());
         command.env("OMP_NUM_THREADS", &threads).env("MKL_NUM_THREADS", &threads);
-        command.envs(KEEP_FREED);
+        // As we do for ourselves. Else it is by luck of the heap's layout whether PyTorch's results are made of fresh pages:
+        // softmax over 49,152 scores takes 33 to 40 ms, and 13 with this; an RMS norm 0.4 or 2.4, and 0.4 with this; whole models
+        // are up to a fifth faster (docs/performance.md).
+        command.envs(flamingo_malloc::KEEP_FREED);
         // It should compute, and ask nobody for anything.
         command.env("HF_HUB_OFFLINE", "1").env("TOKENIZERS_PARALLELISM", "false");
         Ok(command)

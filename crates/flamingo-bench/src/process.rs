@@ -95,10 +95,11 @@ impl Drop for Process {
 }
 
 #[cfg(all(test, unix))]
-mod tests {
+pub mod tests {
     use super::*;
 
-    const GOOD: &str =
+    /// Prints a sample, for a shell.
+    pub const GOOD: &str =
         r#"echo '{"cold_ms": 2.0, "turns_ms": [[1.0]], "start_mb": null, "peak_mb": 3.0, "faults": null}'"#;
 
     fn shell(script: &str) -> anyhow::Result<Process> {

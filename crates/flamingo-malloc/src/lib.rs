@@ -40,6 +40,10 @@ pub fn keep_freed() -> bool {
     false
 }
 
+/// What [`keep_freed`] decides, as glibc reads it from the environment: for programs of others that are started.
+pub const KEEP_FREED: [(&str, &str); 3] =
+    [("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "1000000000000"), ("MALLOC_ARENA_MAX", "1")];
+
 /// Pages that this process has been given so far, on Linux: how much memory was made anew.
 pub fn page_faults() -> Option<u64> {
     minor_faults(&std::fs::read_to_string("/proc/self/stat").ok()?)
