@@ -1,8 +1,9 @@
 //! A run: every case in processes of its own, ours and the peers' in turns.
 //!
-//! Turns of less than a second or one repetition, because a machine is not equally fast all the time: what slows one side
-//! slows the other too. Processes, because the memory of a case is the process's, and one case's heap would serve the next.
-//! Those of one case live at the same time; whoever has no turn waits.
+//! Turns of a fraction of a second or one repetition, because a machine is not equally fast all the time: what slows one side
+//! slows the other too. Processes, because the memory of a case is the process's, and one case's heap would serve the next;
+//! and several of each side, because where the memory of a process lies makes it faster or slower for all its life. Those of
+//! one round live at the same time; whoever has no turn waits.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,18 +15,20 @@ use crate::assets;
 use crate::case::{Case, Suite};
 use crate::measure::{Effort, Sample};
 use crate::peer::{Peer, Peers};
-use crate::process::Process;
 use crate::row::{self, Ceilings, Row, Side};
+use crate::statistics::Summary;
 use crate::table;
+use crate::turns::{Patience, together};
 
 /// How to run.
 #[derive(Debug)]
 pub struct Run {
     pub device: DeviceSpec,
     pub threads: usize,
-    /// Processes of each side for a case.
+    /// Processes of each side for a case at the most: two that agree are enough.
     pub rounds: usize,
     pub effort: Effort,
+    pub patience: Patience,
     pub peers: Peers,
     pub quick: bool,
 }
@@ -37,6 +40,9 @@ pub struct Outcome {
     /// What could not be measured, and why.
     pub failures: Vec<String>,
 }
+
+/// Ours, and each peer's.
+type Sides = (Side, Vec<(String, Side)>);
 
 /// Both sides of a case.
 struct Measured {
@@ -74,24 +80,14 @@ impl Run {
     }
 
     /// Both sides of one case. A peer that fails is left out from then on.
-    fn one(
-        &self,
-        case: &Case,
-        assets: &Path,
-        failures: &mut Vec<String>,
-    ) -> anyhow::Result<(Side, Vec<(String, Side)>)> {
+    fn one(&self, case: &Case, assets: &Path, failures: &mut Vec<String>) -> anyhow::Result<Sides> {
         let mut peers: Vec<(Peer, Vec<Sample>)> = match case.peer {
             Some(_) => self.peers.list.iter().map(|peer| (*peer, Vec::new())).collect(),
             None => Vec::new(),
         };
         let mut ours = Vec::new();
-        for _ in 0..self.rounds {
-            let mut commands = vec![(case.id(), self.ours(case, assets)?)];
-            for (peer, _) in &peers {
-                let what = format!("{} of {}", peer.name(), case.id());
-                commands.push((what, self.peers.command(*peer, case, self, assets)?));
-            }
-            let mut results = together(commands, case.pauses()).into_iter();
+        loop {
+            let mut results = self.round(case, &peers, assets)?.into_iter();
             ours.push(results.next().context("nothing was started")??);
             peers.retain_mut(|(peer, samples)| match results.next() {
                 Some(Ok(sample)) => {
@@ -109,10 +105,29 @@ impl Run {
                 }
                 None => false,
             });
+            let sides = sides(&ours, &peers).with_context(|| format!("{} was not repeated", case.id()))?;
+            if ours.len() == self.rounds || agree(&sides) {
+                return Ok(sides);
+            }
         }
-        let ours = Side::of(&ours).with_context(|| format!("{} was not repeated", case.id()))?;
-        let side = |(peer, samples): (Peer, Vec<Sample>)| Some((peer.name().to_owned(), Side::of(&samples)?));
-        Ok((ours, peers.into_iter().filter_map(side).collect()))
+    }
+
+    /// A process of each side: our result first.
+    fn round(
+        &self,
+        case: &Case,
+        peers: &[(Peer, Vec<Sample>)],
+        assets: &Path,
+    ) -> anyhow::Result<Vec<anyhow::Result<Sample>>> {
+        let mut commands = vec![(case.id(), self.ours(case, assets)?)];
+        for (peer, _) in peers {
+            let what = format!("{} of {}", peer.name(), case.id());
+            commands.push((what, self.peers.command(*peer, case, self, assets)?));
+        }
+        if case.pauses() {
+            return Ok(together(commands, self.patience));
+        }
+        Ok(commands.into_iter().flat_map(|command| together(vec![command], self.patience)).collect())
     }
 
     /// A process of ours.
@@ -126,35 +141,32 @@ impl Run {
         if self.quick {
             command.arg("--quick");
         }
-        if case.pauses() {
-            command.arg("--in-turns");
-        }
+        command.arg("--in-turns");
         command.env("RAYON_NUM_THREADS", self.threads.to_string());
         Ok(command)
     }
 }
 
-/// Starts all of them, one when the one before is ready, and lets them work in turns until all have ended; or else one behind
-/// the other.
-fn together(commands: Vec<(String, Command)>, in_turns: bool) -> Vec<anyhow::Result<Sample>> {
-    let start = |(what, mut command): (String, Command)| Process::start(&mut command, what);
-    if !in_turns {
-        return commands.into_iter().map(|command| start(command)?.finish()).collect();
+/// What all processes of each side came to.
+fn sides(ours: &[Sample], peers: &[(Peer, Vec<Sample>)]) -> Option<Sides> {
+    let side = |(peer, samples): &(Peer, Vec<Sample>)| Some((peer.name().to_owned(), Side::of(samples)?));
+    Some((Side::of(ours)?, peers.iter().filter_map(side).collect()))
+}
+
+/// Whether there are two rounds, and all are alike in every ratio, or in our times where nobody is compared.
+fn agree((ours, peers): &Sides) -> bool {
+    /// Percent of the median.
+    const ALIKE: f64 = 3.0;
+    let alike = |peer: Option<&Side>| {
+        let medians = ours.medians(peer);
+        let most = medians.iter().copied().fold(f64::MIN, f64::max);
+        Summary::of(&medians)
+            .is_some_and(|it| it.count >= 2 && (most - it.least) / it.median * 100.0 <= ALIKE)
+    };
+    match peers.as_slice() {
+        [] => alike(None),
+        peers => peers.iter().all(|(_, side)| alike(Some(side))),
     }
-    let mut processes: Vec<anyhow::Result<Process>> = commands.into_iter().map(start).collect();
-    let mut waiting = true;
-    while waiting {
-        waiting = false;
-        for process in &mut processes {
-            if let Ok(running) = process {
-                match running.turn() {
-                    Ok(more) => waiting |= more,
-                    Err(error) => *process = Err(error),
-                }
-            }
-        }
-    }
-    processes.into_iter().map(|process| process?.finish()).collect()
 }
 
 /// The best of all sides, at their fastest.
@@ -185,26 +197,28 @@ pub fn machine(threads: usize) -> String {
     format!("{model}, {cores} cores, {threads} threads, {}", std::env::consts::OS)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::tests::GOOD;
 
     #[test]
-    fn turns_alternate_and_a_failure_stops_nobody_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let shell = |name: &str, script: &str| {
-            let mut command = Command::new("sh");
-            command.args(["-c", script]).env("LOG", &log).env("NAME", name);
-            (name.to_owned(), command)
+    fn two_rounds_that_agree_are_enough() {
+        let sample = |ms: f64| Sample {
+            cold_ms: 1.0,
+            turns_ms: vec![vec![ms]],
+            start_mb: None,
+            peak_mb: None,
+            faults: None,
+            version: None,
         };
-        let turn = "echo ready; read line; echo $NAME >>$LOG;";
-        let good = format!("{turn} {turn} {turn} {GOOD}");
-        let bad = format!("{turn} exit 3");
-        let results = together(vec![shell("a", &good), shell("b", &bad), shell("c", &good)], true);
-        assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
-        assert_eq!(std::fs::read_to_string(&log).unwrap().split_whitespace().collect::<String>(), "abcacac");
-        assert!(together(vec![shell("a", GOOD), shell("b", GOOD)], false).iter().all(Result::is_ok));
+        let agree = |ours: &[f64], peer: &[f64]| {
+            let of = |numbers: &[f64]| Side::of(&numbers.iter().copied().map(sample).collect::<Vec<_>>());
+            let peers = of(peer).map(|side| ("a".to_owned(), side));
+            agree(&(of(ours).unwrap(), peers.into_iter().collect()))
+        };
+        assert!(!agree(&[10.0], &[]) && agree(&[10.0, 10.2], &[]) && !agree(&[10.0, 10.5], &[]));
+        // The machine became slower for both.
+        assert!(agree(&[10.0, 15.0], &[5.0, 7.5]) && !agree(&[10.0, 10.0], &[5.0, 7.5]));
+        assert!(!agree(&[10.0, 10.0, 11.0], &[5.0, 5.0, 5.0]));
     }
 }

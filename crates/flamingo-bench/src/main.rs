@@ -1,7 +1,7 @@
 //! `flamingo-bench`: how fast everything is, beside PyTorch and beside what the machine can do.
 //!
 //! ```text
-//! cases (suites/) ──▶ a process for each (process.rs), ours and the peer's in turns (driver.rs) ──▶ rows (row.rs)
+//! cases (suites/) ──▶ a process for each (process.rs), ours and the peer's in turns (turns.rs) ───▶ rows (row.rs)
 //!    │                      measures itself (measure.rs)                                                │
 //!    └─ work, counted from the configuration (count.rs) ─▶ share of the ceilings ───────────────────────┤
 //!                                                                           table.rs, page.rs, JSON, baseline.rs
@@ -24,6 +24,7 @@ mod sizes;
 mod statistics;
 mod suites;
 mod table;
+mod turns;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ use crate::case::{Case, Context, Suite};
 use crate::driver::Run;
 use crate::measure::Effort;
 use crate::peer::Peer;
+use crate::turns::Patience;
 
 /// How fast everything is: each case in a process of its own, beside PyTorch if asked for
 #[derive(Debug, Parser)]
@@ -62,7 +64,8 @@ struct Args {
     /// bench` makes an environment with them if this is not given
     #[arg(long, value_name = "PATH", requires = "against")]
     python: Option<PathBuf>,
-    /// Processes of each side for every case
+    /// Processes of each side for every case at the most; two whose ratios (or times, if nobody is compared) are within 3 %
+    /// are enough
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// A glance: one process of each side, a few repetitions. The figures are rough
@@ -86,7 +89,7 @@ struct Args {
     /// What the processes of single cases are told: measure this one and print the sample
     #[arg(long, hide = true, value_name = "CASE")]
     measure: Option<String>,
-    /// For --measure: wait for a line before each turn
+    /// For --measure: wait to be told before each turn
     #[arg(long, hide = true)]
     in_turns: bool,
     /// For --measure: the folder of pictures and shards
@@ -110,14 +113,17 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let effort = if args.quick {
-        Effort { turns: 3, most: 10, time: Duration::from_millis(100), slow_down: args.slow_down }
+    let most = if args.quick { 10 } else { 200 };
+    let effort = Effort { most, time: Duration::from_millis(150), slow_down: args.slow_down };
+    let patience = if args.quick {
+        Patience { least: 3, enough: 3, error: 0.0, time: Duration::ZERO }
     } else {
-        Effort { turns: 5, most: 200, time: Duration::from_millis(600), slow_down: args.slow_down }
+        Patience { least: 3, enough: 9, error: 0.015, time: Duration::from_secs(5) }
     };
     if let Some(name) = &args.measure {
         let case = suites::find(name)?;
-        let turn = || if args.in_turns { measure::await_turn() } else { Ok(()) };
+        let mut alone = 0..patience.least;
+        let turn = |ms| if args.in_turns { measure::await_turn(ms) } else { Ok(alone.next().is_some()) };
         let sample = measure::measure(&case, &args.context()?, effort, turn)?;
         println!("{}", serde_json::to_string(&sample)?);
         return Ok(ExitCode::SUCCESS);
@@ -136,6 +142,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         threads,
         rounds: if args.quick { 1 } else { usize::from(args.rounds) },
         effort,
+        patience,
         peers: peer::Peers::new(&args.against, args.python.as_deref())?,
         quick: args.quick,
     };

@@ -9,16 +9,22 @@ use flamingo_malloc::page_faults;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, Context, Prepared};
+use crate::statistics::Summary;
 
-/// What a process prints when it is ready for its next turn; it then waits for a line.
+/// What a process prints when it is ready for its next turn, with the milliseconds that came of what was before: the first
+/// repetition, or the median of a turn. It then waits for a line, [`TURN`] or [`END`].
 pub const READY: &str = "ready";
 
-/// How long to go on with a case.
+/// It is its turn.
+pub const TURN: &str = "turn";
+
+/// There are no more turns.
+pub const END: &str = "end";
+
+/// How long a turn is.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Turns behind the first repetition.
-    pub turns: usize,
-    /// Repetitions of a turn at the most; at the least there is one.
+    /// Repetitions at the most; at the least there is one.
     pub most: usize,
     /// When to stop between the two.
     pub time: Duration,
@@ -44,24 +50,32 @@ pub struct Sample {
     pub version: Option<String>,
 }
 
-/// Measures `case`; `turn` returns when it is its turn, or with an error.
+/// Measures `case`; `turn` is told what came of what was before, in ms, and returns when it is its turn (true) or there are no
+/// more (false).
 pub fn measure(
     case: &Case,
     context: &Context,
     effort: Effort,
-    turn: impl FnMut() -> io::Result<()>,
+    turn: impl FnMut(f64) -> io::Result<bool>,
 ) -> anyhow::Result<Sample> {
     let start = resident();
     let prepared = (case.prepare)(context).with_context(|| format!("cannot prepare {}", case.id()))?;
-    let mut log =
-        Log { effort, turn, cold_ms: None, turns_ms: Vec::new(), begin: Instant::now(), faults: None };
+    let mut log = Log {
+        effort,
+        turn,
+        cold_ms: None,
+        turns_ms: Vec::new(),
+        begin: Instant::now(),
+        faults: None,
+        gone: None,
+    };
     let of = repeat(prepared, effort.slow_down, &mut |ms| log.note(ms))
         .with_context(|| format!("{} failed", case.id()))?;
     let faults = page_faults();
-    let cold_ms = log.cold_ms.context("nothing was repeated")?;
-    if log.turns_ms.len() < effort.turns {
-        anyhow::bail!("whoever gives the turns is gone");
+    if let Some(error) = log.gone {
+        return Err(error).context("cannot ask for a turn");
     }
+    let cold_ms = log.cold_ms.context("nothing was repeated")?;
     let count = log.turns_ms.iter().flatten().count() as f64 * of;
     let mb = |bytes: u64| bytes as f64 / 1e6;
     Ok(Sample {
@@ -102,44 +116,54 @@ struct Log<T> {
     begin: Instant,
     /// Page faults before the first turn.
     faults: Option<u64>,
+    /// Why nobody gives turns any more.
+    gone: Option<io::Error>,
 }
 
-impl<T: FnMut() -> io::Result<()>> Log<T> {
+impl<T: FnMut(f64) -> io::Result<bool>> Log<T> {
     /// Whether to go on.
     fn note(&mut self, ms: f64) -> bool {
-        let Effort { turns, most, time, .. } = self.effort;
-        match self.turns_ms.last_mut() {
+        let Effort { most, time, .. } = self.effort;
+        let came_to = match self.turns_ms.last_mut() {
             None => {
                 self.cold_ms = Some(ms);
                 self.faults = page_faults();
+                ms
             }
             Some(turn) => {
                 turn.push(ms);
                 if turn.len() < most && self.begin.elapsed() < time {
                     return true;
                 }
+                Summary::of(turn).map_or(ms, |summary| summary.median)
             }
+        };
+        let more = (self.turn)(came_to).unwrap_or_else(|error| {
+            self.gone = Some(error);
+            false
+        });
+        if more {
+            self.turns_ms.push(Vec::new());
+            self.begin = Instant::now();
         }
-        if self.turns_ms.len() == turns || (self.turn)().is_err() {
-            return false;
-        }
-        self.turns_ms.push(Vec::new());
-        self.begin = Instant::now();
-        true
+        more
     }
 }
 
-/// Waits until whoever started this process gives it a turn.
+/// Waits until whoever started this process gives it a turn (true) or says that there are no more (false).
 ///
 /// # Errors
 ///
-/// Of the kind `UnexpectedEof` if nobody does any more.
-pub fn await_turn() -> io::Result<()> {
-    println!("{READY}");
+/// Of the kind `UnexpectedEof` if nobody gives any, of `InvalidData` if something else is said.
+pub fn await_turn(came_to: f64) -> io::Result<bool> {
+    println!("{READY} {came_to}");
     io::stdout().flush()?;
-    match io::stdin().read_line(&mut String::new())? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(()),
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line)? {
+        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "whoever gives the turns is gone")),
+        _ if line.trim() == TURN => Ok(true),
+        _ if line.trim() == END => Ok(false),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{line:?} is neither {TURN} nor {END}"))),
     }
 }
 
@@ -149,7 +173,16 @@ mod tests {
     use crate::case::Suite;
     use crate::count::Work;
 
-    const EFFORT: Effort = Effort { turns: 3, most: 2, time: Duration::from_secs(60), slow_down: 0.0 };
+    const EFFORT: Effort = Effort { most: 2, time: Duration::from_secs(60), slow_down: 0.0 };
+
+    /// Three turns.
+    fn three() -> impl FnMut(f64) -> io::Result<bool> {
+        let mut given = 0;
+        move |_| {
+            given += 1;
+            Ok(given <= 3)
+        }
+    }
 
     fn case(make: impl Fn() -> Prepared + 'static) -> Case {
         let prepare = Box::new(move |_: &Context| Ok(make()));
@@ -173,31 +206,30 @@ mod tests {
 
     #[test]
     fn the_first_call_is_apart_and_the_others_come_in_turns() {
-        let mut turns = 0;
-        let turn = || {
-            turns += 1;
-            Ok(())
+        let mut told = Vec::new();
+        let mut turns = three();
+        let turn = |ms| {
+            told.push(ms);
+            turns(ms)
         };
         let sample = measure(&case(slow_first), &context(), EFFORT, turn).unwrap();
-        assert_eq!(turns, 3);
+        let median = |turn: &Vec<f64>| (turn[0] + turn[1]) / 2.0;
+        assert_eq!((told[0], told[1], told.len()), (sample.cold_ms, median(&sample.turns_ms[0]), 4));
         assert!(sample.cold_ms >= 30.0 && sample.turns_ms.len() == 3, "{sample:?}");
         assert!(sample.turns_ms.iter().all(|turn| turn.len() == 2), "{sample:?}");
         assert!(sample.turns_ms.iter().flatten().all(|ms| (2.0..25.0).contains(ms)), "{sample:?}");
         // Who has no time has one repetition a turn.
         let hasty = Effort { time: Duration::ZERO, ..EFFORT };
-        let sample = measure(&case(slow_first), &context(), hasty, || Ok(())).unwrap();
+        let sample = measure(&case(slow_first), &context(), hasty, three()).unwrap();
         assert_eq!(sample.turns_ms.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
     }
 
     #[test]
     fn a_turn_that_is_not_given_is_an_error() {
-        let mut turns = 0;
-        let turn = || {
-            turns += 1;
-            if turns == 2 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-        };
+        let turn = |_| Err(io::Error::new(io::ErrorKind::UnexpectedEof, "whoever gives the turns is gone"));
         let error = measure(&case(slow_first), &context(), EFFORT, turn).unwrap_err();
-        assert!(error.to_string().contains("turns"), "{error}");
+        let error = format!("{error:#}");
+        assert!(error.contains("turns is gone"), "{error}");
     }
 
     #[test]
@@ -207,7 +239,7 @@ mod tests {
             Ok(())
         };
         let slower = Effort { slow_down: 50.0, ..EFFORT };
-        let sample = measure(&case(move || Prepared::each(call)), &context(), slower, || Ok(())).unwrap();
+        let sample = measure(&case(move || Prepared::each(call)), &context(), slower, three()).unwrap();
         assert!(sample.turns_ms.iter().flatten().all(|ms| *ms >= 30.0), "{sample:?}");
         let timed = || {
             Prepared::Timed(Box::new(|goes_on| {
@@ -216,7 +248,7 @@ mod tests {
             }))
         };
         let slower = Effort { slow_down: 20.0, ..EFFORT };
-        let sample = measure(&case(timed), &context(), slower, || Ok(())).unwrap();
+        let sample = measure(&case(timed), &context(), slower, three()).unwrap();
         assert_eq!((sample.cold_ms, sample.turns_ms), (12.0, vec![vec![12.0; 2]; 3]));
     }
 
@@ -230,7 +262,7 @@ mod tests {
                 Ok(())
             })
         };
-        let sample = measure(&case(make), &context(), EFFORT, || Ok(())).unwrap();
+        let sample = measure(&case(make), &context(), EFFORT, three()).unwrap();
         assert!(sample.faults.unwrap() > 0.0);
     }
 }

@@ -83,8 +83,6 @@ impl Peers {
             "device": if on_cuda { device.as_str() } else { "cpu" },
             "compile": peer == Peer::TorchCompile,
             "assets": assets,
-            "in_turns": case.pauses(),
-            "turns": run.effort.turns,
             "most": run.effort.most,
             "seconds": run.effort.time.as_secs_f64(),
         });

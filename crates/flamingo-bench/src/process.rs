@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 
-use crate::measure::{READY, Sample};
+use crate::measure::{END, READY, Sample, TURN};
 
 /// Ends with its value.
 pub struct Process {
@@ -41,35 +41,56 @@ impl Process {
         Ok(process)
     }
 
-    /// Gives it a turn, and returns when that is over: whether it waits for another.
-    pub fn turn(&mut self) -> anyhow::Result<bool> {
-        // One that has failed reads nothing; its end tells why.
-        let _ = self.turns.write_all(b"turn\n");
-        self.listen()
+    /// Gives it a turn, and returns when that is over: the median of what it repeated, in ms.
+    pub fn turn(&mut self) -> anyhow::Result<f64> {
+        self.tell(TURN);
+        match self.listen()? {
+            Some(median) => Ok(median),
+            None => Err(self.failure()),
+        }
     }
 
-    /// The sample that it printed last.
+    /// Tells it that there are no more turns, and gives the sample that it prints last.
     pub fn finish(mut self) -> anyhow::Result<Sample> {
-        let status = self.child.wait().with_context(|| format!("{}: cannot wait", self.what))?;
-        if !status.success() {
-            bail!("{} failed ({status}): {}", self.what, self.complaint());
+        self.tell(END);
+        while self.listen()?.is_some() {}
+        if !self.wait()?.success() {
+            return Err(self.failure());
         }
         serde_json::from_str(&self.last)
             .with_context(|| format!("{} printed no sample: {:?} {}", self.what, self.last, self.complaint()))
     }
 
-    /// Reads until it waits (true) or has ended (false).
-    fn listen(&mut self) -> anyhow::Result<bool> {
+    fn tell(&mut self, word: &str) {
+        // One that has ended reads nothing; how it ended tells why.
+        let _ = writeln!(self.turns, "{word}");
+    }
+
+    /// Reads until it waits, and gives the milliseconds that it tells then; `None` if it has ended.
+    fn listen(&mut self) -> anyhow::Result<Option<f64>> {
         loop {
             let mut line = String::new();
             let read = self.output.read_line(&mut line);
             if read.with_context(|| format!("{}: cannot read what it prints", self.what))? == 0 {
-                return Ok(false);
+                return Ok(None);
             }
-            if line.trim() == READY {
-                return Ok(true);
+            if let Some(ms) = line.strip_prefix(READY) {
+                let ms = ms.trim().parse();
+                return ms.map(Some).with_context(|| format!("{}: no time in {line:?}", self.what));
             }
             self.last = line.trim().to_owned();
+        }
+    }
+
+    fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        self.child.wait().with_context(|| format!("{}: cannot wait", self.what))
+    }
+
+    /// Why there is no sample from a process that has ended.
+    fn failure(&mut self) -> anyhow::Error {
+        match self.wait() {
+            Ok(status) => anyhow!("{} failed ({status}): {}", self.what, self.complaint()),
+            Err(error) => error,
         }
     }
 
@@ -102,6 +123,9 @@ pub mod tests {
     pub const GOOD: &str =
         r#"echo '{"cold_ms": 2.0, "turns_ms": [[1.0]], "start_mb": null, "peak_mb": 3.0, "faults": null}'"#;
 
+    /// Waits for a turn, for a shell; false if there is none.
+    pub const TURN_GIVEN: &str = r#"echo ready 4.5; read line; test "$line" = turn;"#;
+
     fn shell(script: &str) -> anyhow::Result<Process> {
         Process::start(Command::new("sh").args(["-c", script]), "a case".to_owned())
     }
@@ -113,19 +137,19 @@ pub mod tests {
         let error = shell("echo out of luck >&2; exit 3").unwrap().finish().unwrap_err().to_string();
         assert!(error.starts_with("a case failed") && error.ends_with("out of luck"), "{error}");
         assert!(shell("echo nothing").unwrap().finish().unwrap_err().to_string().contains("no sample"));
+        let error = shell("echo ready soon").err().unwrap().to_string();
+        assert!(error.contains("no time in \"ready soon"), "{error}");
     }
 
     #[test]
-    fn turns_are_given_until_it_ends() {
-        let waits = "echo ready; read line; test \"$line\" = turn || exit 9;";
-        let mut process = shell(&format!("{waits} echo noise; {waits} {GOOD}")).unwrap();
-        assert!(process.turn().unwrap());
-        assert!(!process.turn().unwrap());
+    fn turns_are_given_until_it_is_told_to_end() {
+        let mut process = shell(&format!("while {TURN_GIVEN} do echo noise; done; {GOOD}")).unwrap();
+        assert_eq!(process.turn().unwrap(), 4.5);
+        assert_eq!(process.turn().unwrap(), 4.5);
         assert_eq!(process.finish().unwrap().cold_ms, 2.0);
         // One that ends while it has its turn.
-        let mut process = shell(&format!("{waits} echo too bad >&2; exit 4")).unwrap();
-        assert!(!process.turn().unwrap());
-        assert!(process.finish().unwrap_err().to_string().ends_with("too bad"));
+        let mut process = shell(&format!("{TURN_GIVEN} echo too bad >&2; exit 4")).unwrap();
+        assert!(process.turn().unwrap_err().to_string().ends_with("too bad"));
     }
 
     #[test]

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::case::{Case, Suite};
 use crate::count::Work;
 use crate::measure::Sample;
-use crate::statistics::Summary;
+use crate::statistics::{Summary, ratios};
 
 /// Times are medians of warm repetitions in all processes; spreads are the distance between quartiles as a share of the
 /// median; memory is in MB (10^6 bytes). A ratio is of neighbours in time: in each turn our median over the peer's behind
-/// it, and of those the median. The machine's speed drops out of it, which the two medians of a whole run may not share.
+/// it, of those the median in each round, and of those the median. The machine's speed drops out of it, which the two medians
+/// of a whole run may not share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub suite: Suite,
@@ -23,6 +24,9 @@ pub struct Row {
     /// Of the turns' ratios.
     #[serde(default)]
     pub ratio_spread: Option<f64>,
+    /// What each round came to.
+    #[serde(default)]
+    pub ratio_rounds: Vec<f64>,
     /// The least time that the ceilings allow over our time; `None` where the work is not counted.
     pub ceiling_share: Option<f64>,
     /// The most memory that a process ever held.
@@ -70,8 +74,8 @@ impl Row {
 #[derive(Debug, Clone)]
 pub struct Side {
     pub warm: Summary,
-    /// Medians of the turns, of all processes.
-    turns: Vec<f64>,
+    /// Medians of the turns, of each process.
+    turns: Vec<Vec<f64>>,
     cold_ms: f64,
     start_mb: Option<f64>,
     peak_mb: Option<f64>,
@@ -84,11 +88,11 @@ impl Side {
     pub fn of(samples: &[Sample]) -> Option<Self> {
         let all = |of: fn(&Sample) -> Option<f64>| samples.iter().filter_map(of).collect::<Vec<f64>>();
         let median = |of: fn(&Sample) -> Option<f64>| Summary::of(&all(of)).map(|summary| summary.median);
-        let turns = || samples.iter().flat_map(|sample| &sample.turns_ms);
-        let warm: Vec<f64> = turns().flatten().copied().collect();
+        let warm: Vec<f64> = samples.iter().flat_map(|sample| &sample.turns_ms).flatten().copied().collect();
+        let middle = |turn: &Vec<f64>| Summary::of(turn).map(|summary| summary.median);
         Some(Self {
             warm: Summary::of(&warm)?,
-            turns: turns().filter_map(|turn| Some(Summary::of(turn)?.median)).collect(),
+            turns: samples.iter().map(|sample| sample.turns_ms.iter().filter_map(middle).collect()).collect(),
             cold_ms: median(|sample| Some(sample.cold_ms))?,
             start_mb: median(|sample| sample.start_mb),
             peak_mb: all(|sample| sample.peak_mb).into_iter().reduce(f64::max),
@@ -97,11 +101,24 @@ impl Side {
         })
     }
 
-    /// Our times over those of `peer`, turn by turn.
+    /// Our times over those of `peer`, turn by turn: the median of the rounds' medians, and how far apart all turns are.
     pub fn over(&self, peer: &Self) -> Option<Summary> {
-        let ratios: Vec<f64> =
-            self.turns.iter().zip(&peer.turns).map(|(ours, theirs)| ours / theirs).collect();
-        Summary::of(&ratios)
+        let all: Vec<f64> = self.rounds(peer).flatten().collect();
+        Some(Summary { median: Summary::of(&self.medians(Some(peer)))?.median, ..Summary::of(&all)? })
+    }
+
+    /// What each round comes to: the median of our times over those of `peer`, or of our times.
+    pub fn medians(&self, peer: Option<&Self>) -> Vec<f64> {
+        let median = |numbers: Vec<f64>| Some(Summary::of(&numbers)?.median);
+        match peer {
+            Some(peer) => self.rounds(peer).filter_map(median).collect(),
+            None => self.turns.iter().cloned().filter_map(median).collect(),
+        }
+    }
+
+    /// Our times over those of `peer` in the turns of each round.
+    fn rounds(&self, peer: &Self) -> impl Iterator<Item = Vec<f64>> {
+        self.turns.iter().zip(&peer.turns).map(|(ours, theirs)| ratios(ours, theirs))
     }
 }
 
@@ -144,6 +161,7 @@ pub fn rows(case: &Case, ours: &Side, peers: &[(String, Side)], ceilings: Ceilin
             peer_ms: side.map(|side| side.warm.median),
             ratio: ratio.map(|ratio| ratio.median),
             ratio_spread: ratio.map(|ratio| ratio.spread),
+            ratio_rounds: side.map_or_else(Vec::new, |side| ours.medians(Some(side))),
             ceiling_share: least.map(|(ms, _)| ms / ours.warm.median),
             ours_peak_mb: ours.peak_mb,
             peer_peak_mb: side.and_then(|side| side.peak_mb),
@@ -217,6 +235,24 @@ pub mod tests {
     }
 
     #[test]
+    fn a_round_counts_once_however_many_turns_it_took() {
+        let side = |rounds: [&[f64]; 3]| {
+            let of = |turns: &[f64]| Sample {
+                turns_ms: turns.iter().map(|ms| vec![*ms]).collect(),
+                ..sample(9.0, &[], 1.0)
+            };
+            Side::of(&rounds.map(of)).unwrap()
+        };
+        // The last is disturbed, and took longer for that.
+        let [ours, peer] = [[20.0; 6], [10.0; 6]];
+        let disturbed = side([&ours[..2], &ours[..2], &[60.0, 20.0, 60.0, 60.0, 20.0, 60.0]]);
+        let peer = side([&peer[..2], &peer[..2], &peer]);
+        assert_eq!(disturbed.medians(Some(&peer)), [2.0, 2.0, 6.0]);
+        assert_eq!(disturbed.medians(None), [20.0, 20.0, 60.0]);
+        assert_eq!(disturbed.over(&peer).unwrap().median, 2.0);
+    }
+
+    #[test]
     fn the_share_is_of_the_lower_ceiling() {
         let mut ceilings = Ceilings::default();
         ceilings.raise(Work { flops: 1e9, bytes: 0.0 }, 10.0);
@@ -247,6 +283,7 @@ pub mod tests {
             (json["ours_ms"].as_f64(), json["peer_ms"].as_f64(), json["ratio"].as_f64()),
             (Some(30.0), Some(20.0), Some(1.5))
         );
+        assert_eq!(json["ratio_rounds"], serde_json::json!([1.5]));
         for key in ["ceiling_share", "ours_peak_mb", "peer_peak_mb"] {
             assert!(json[key].is_number(), "{key}");
         }

@@ -9,6 +9,7 @@ as somebody would who wants speed: fused attention, inference mode, keys and val
 import json
 import os
 import resource
+import statistics
 import sys
 import time
 
@@ -35,12 +36,15 @@ import work  # noqa: E402
 KINDS = operations.KINDS | work.KINDS
 
 
-def await_turn():
-    """The turns are given by crates/flamingo-bench/src/driver.rs."""
-    if task["in_turns"]:
-        print("ready", flush=True)
-        if not sys.stdin.readline():
-            sys.exit("whoever gives the turns is gone")
+def await_turn(came_to):
+    """Whether there is another; they are given by crates/flamingo-bench/src/turns.rs, which is told how long the last took."""
+    print("ready", came_to, flush=True)
+    match sys.stdin.readline().strip():
+        case "turn":
+            return True
+        case "end":
+            return False
+    sys.exit("whoever gives the turns is gone")
 
 
 def profile(once, path):
@@ -71,12 +75,13 @@ def main():
 
         cold = once()
         before, turns = faults(), []
-        for _ in range(task["turns"]):
-            await_turn()
+        came_to = cold
+        while await_turn(came_to):
             begin, turn = time.perf_counter(), [once()]
             while len(turn) < task["most"] and time.perf_counter() - begin < task["seconds"]:
                 turn.append(once())
             turns.append(turn)
+            came_to = statistics.median(turn)
         new_faults = faults() - before
         if path := os.environ.get("FLAMINGO_PROFILE"):
             profile(once, path)
