@@ -16,8 +16,9 @@ pub fn render(rows: &[Row], machine: &str, command: &str) -> String {
     page.section(
         "What was measured",
         "Medians of warm repetitions, each case in processes of its own, in turns with the peer's. A ratio is the median of \
-         the turns' ratios, ± the distance between their quartiles. A share of a ceiling is the least time that the \
-         machine's fastest matrix product and its memory allow, over the time that was taken.",
+         the rounds', and each of these the median of its turns' ratios; ± is the distance between the quartiles of all \
+         turns. A share of a ceiling is the least time that the machine's fastest matrix product and its memory allow, over \
+         the time that was taken.",
     );
     page.key_values(&facts);
     for part in rows.chunk_by(|a, b| a.suite == b.suite) {
