@@ -81,10 +81,8 @@ impl Run {
 
     /// Both sides of one case. A peer that fails is left out from then on.
     fn one(&self, case: &Case, assets: &Path, failures: &mut Vec<String>) -> anyhow::Result<Sides> {
-        let mut peers: Vec<(Peer, Vec<Sample>)> = match case.peer {
-            Some(_) => self.peers.list.iter().map(|peer| (*peer, Vec::new())).collect(),
-            None => Vec::new(),
-        };
+        let does = self.peers.list.iter().filter(|peer| peer.does(case));
+        let mut peers: Vec<(Peer, Vec<Sample>)> = does.map(|peer| (*peer, Vec::new())).collect();
         let mut ours = Vec::new();
         loop {
             let mut results = self.round(case, &peers, assets)?.into_iter();
@@ -119,10 +117,14 @@ impl Run {
         peers: &[(Peer, Vec<Sample>)],
         assets: &Path,
     ) -> anyhow::Result<Vec<anyhow::Result<Sample>>> {
-        let mut commands = vec![(case.id(), self.ours(case, assets)?)];
+        let this = std::env::current_exe().context("this program does not know where it is")?;
+        let mut commands = vec![(case.id(), self.build(&this, case, assets))];
         for (peer, _) in peers {
-            let what = format!("{} of {}", peer.name(), case.id());
-            commands.push((what, self.peers.command(*peer, case, self, assets)?));
+            let command = match &self.peers.build {
+                Some(other) if *peer == Peer::Build => self.build(other, case, assets),
+                _ => self.peers.torch(*peer, case, self, assets)?,
+            };
+            commands.push((format!("{} of {}", peer.name(), case.id()), command));
         }
         if case.pauses() {
             return Ok(together(commands, self.patience));
@@ -130,9 +132,8 @@ impl Run {
         Ok(commands.into_iter().flat_map(|command| together(vec![command], self.patience)).collect())
     }
 
-    /// A process of ours.
-    fn ours(&self, case: &Case, assets: &Path) -> anyhow::Result<Command> {
-        let program = std::env::current_exe().context("this program does not know where it is")?;
+    /// A process of this program, as it was built here or elsewhere.
+    fn build(&self, program: &Path, case: &Case, assets: &Path) -> Command {
         let mut command = Command::new(program);
         command.args(["--measure", &case.id(), "--device", &self.device.to_string()]);
         command.args(["--threads", &self.threads.to_string()]);
@@ -143,7 +144,7 @@ impl Run {
         }
         command.arg("--in-turns");
         command.env("RAYON_NUM_THREADS", self.threads.to_string());
-        Ok(command)
+        command
     }
 }
 

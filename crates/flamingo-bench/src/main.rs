@@ -64,6 +64,10 @@ struct Args {
     /// bench` makes an environment with them if this is not given
     #[arg(long, value_name = "PATH", requires = "against")]
     python: Option<PathBuf>,
+    /// Compare with another build of this program too, in turns: an earlier commit's, or one with other settings. It gets
+    /// the same arguments
+    #[arg(long, value_name = "PROGRAM")]
+    against_build: Option<PathBuf>,
     /// Processes of each side for every case at the most; two whose ratios (or times, if nobody is compared) are within 3 %
     /// are enough
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
@@ -143,7 +147,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         rounds: if args.quick { 1 } else { usize::from(args.rounds) },
         effort,
         patience,
-        peers: peer::Peers::new(&args.against, args.python.as_deref())?,
+        peers: peer::Peers::new(&args.against, args.python.as_deref(), args.against_build.as_deref())?,
         quick: args.quick,
     };
     let outcome = run.all(cases)?;

@@ -1,4 +1,5 @@
-//! PyTorch beside us: programs in `torch/` that this binary carries, started with an interpreter that has the packages.
+//! Whoever is beside us: PyTorch, as programs in `torch/` that this binary carries, started with an interpreter that has the
+//! packages; or another build of this program.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +27,9 @@ pub enum Peer {
     Torch,
     /// PyTorch with `torch.compile`, where that works; compiling takes minutes, and a C++ compiler.
     TorchCompile,
+    /// Another build of this program, by its own argument.
+    #[value(skip)]
+    Build,
 }
 
 impl Peer {
@@ -34,7 +38,13 @@ impl Peer {
         match self {
             Peer::Torch => "torch",
             Peer::TorchCompile => "torch-compile",
+            Peer::Build => "other build",
         }
+    }
+
+    /// Whether it does `case`.
+    pub fn does(self, case: &Case) -> bool {
+        self == Peer::Build || case.peer.is_some()
     }
 }
 
@@ -42,16 +52,31 @@ impl Peer {
 #[derive(Debug)]
 pub struct Peers {
     pub list: Vec<Peer>,
+    /// The program of [`Peer::Build`]; it speaks of turns as this one does.
+    pub build: Option<PathBuf>,
     python: PathBuf,
     /// With the programs; empty if there are no peers.
     programs: Option<TempDir>,
 }
 
 impl Peers {
-    /// Puts the programs where the interpreter finds them.
-    pub fn new(list: &[Peer], python: Option<&Path>) -> anyhow::Result<Self> {
+    /// Puts PyTorch's programs where the interpreter finds them.
+    pub fn new(list: &[Peer], python: Option<&Path>, build: Option<&Path>) -> anyhow::Result<Self> {
+        let mut distinct = Vec::new();
+        for peer in list.iter().copied().chain(build.map(|_| Peer::Build)) {
+            if !distinct.contains(&peer) {
+                distinct.push(peer);
+            }
+        }
+        let build = match build {
+            // Relative to the folder in which this one was started, whatever the system's path is.
+            Some(path) => {
+                Some(path.canonicalize().with_context(|| format!("no program {}", path.display()))?)
+            }
+            None => None,
+        };
         if list.is_empty() {
-            return Ok(Self { list: Vec::new(), python: PathBuf::new(), programs: None });
+            return Ok(Self { list: distinct, build, python: PathBuf::new(), programs: None });
         }
         let Some(python) = python else {
             bail!(
@@ -63,17 +88,11 @@ impl Peers {
         for (name, text) in PROGRAMS {
             std::fs::write(folder.path().join(name), text).with_context(|| format!("cannot write {name}"))?;
         }
-        let mut distinct = Vec::new();
-        list.iter().for_each(|peer| {
-            if !distinct.contains(peer) {
-                distinct.push(*peer);
-            }
-        });
-        Ok(Self { list: distinct, python: python.to_owned(), programs: Some(folder) })
+        Ok(Self { list: distinct, build, python: python.to_owned(), programs: Some(folder) })
     }
 
-    /// A process of a peer.
-    pub fn command(&self, peer: Peer, case: &Case, run: &Run, assets: &Path) -> anyhow::Result<Command> {
+    /// A process of PyTorch's.
+    pub fn torch(&self, peer: Peer, case: &Case, run: &Run, assets: &Path) -> anyhow::Result<Command> {
         let folder = self.programs.as_ref().context("no peers were asked for")?;
         let device = run.device.to_string();
         let on_cuda = device == "cuda" || device.starts_with("cuda:");
@@ -106,12 +125,23 @@ mod tests {
 
     #[test]
     fn peers_need_an_interpreter_and_get_the_programs() {
-        assert!(Peers::new(&[], None).unwrap().list.is_empty());
-        assert!(Peers::new(&[Peer::Torch], None).unwrap_err().to_string().contains("--python"));
-        let peers = Peers::new(&[Peer::Torch, Peer::Torch], Some(Path::new("python"))).unwrap();
+        assert!(Peers::new(&[], None, None).unwrap().list.is_empty());
+        assert!(Peers::new(&[Peer::Torch], None, None).unwrap_err().to_string().contains("--python"));
+        let peers = Peers::new(&[Peer::Torch, Peer::Torch], Some(Path::new("python")), None).unwrap();
         assert_eq!(peers.list, [Peer::Torch]);
         let folder = peers.programs.as_ref().unwrap().path();
         assert!(PROGRAMS.iter().all(|(name, _)| folder.join(name).is_file()));
+    }
+
+    #[test]
+    fn another_build_needs_no_interpreter_and_does_every_case() {
+        let here = std::env::current_exe().unwrap();
+        let peers = Peers::new(&[], None, Some(&here)).unwrap();
+        assert_eq!((peers.list.as_slice(), peers.build.is_some()), ([Peer::Build].as_slice(), true));
+        let error = Peers::new(&[], None, Some(Path::new("no/such"))).unwrap_err().to_string();
+        assert!(error.contains("no/such"), "{error}");
+        let cases = crate::suites::select(&[], &[]).unwrap();
+        assert!(cases.iter().all(|case| Peer::Build.does(case)));
     }
 
     #[test]
