@@ -2,8 +2,8 @@
 //!
 //! Turns of a fraction of a second or one repetition, because a machine is not equally fast all the time: what slows one side
 //! slows the other too. Processes, because the memory of a case is the process's, and one case's heap would serve the next;
-//! and several of each side, because where the memory of a process lies makes it faster or slower for all its life. Those of
-//! one round live at the same time; whoever has no turn waits.
+//! and several of each side, because two processes of one program are not equally fast. Those of one round live at the same
+//! time; whoever has no turn waits.
 
 use std::path::Path;
 use std::process::Command;
