@@ -44,13 +44,6 @@ pub struct Outcome {
 /// Ours, and each peer's.
 type Sides = (Side, Vec<(String, Side)>);
 
-/// Both sides of a case.
-struct Measured {
-    case: Case,
-    ours: Side,
-    peers: Vec<(String, Side)>,
-}
-
 impl Run {
     /// Measures all `cases`. One that fails is a line among the failures.
     pub fn all(&self, cases: Vec<Case>) -> anyhow::Result<Outcome> {
@@ -63,9 +56,9 @@ impl Run {
         for (index, case) in cases.into_iter().enumerate() {
             let place = format!("[{}/{count}] {}", index + 1, case.id());
             match self.one(&case, folder.path(), &mut outcome.failures) {
-                Ok((ours, peers)) => {
-                    eprintln!("{place}: {}", told(&ours, &peers));
-                    measured.push(Measured { case, ours, peers });
+                Ok(sides) => {
+                    eprintln!("{place}: {}", told(&sides));
+                    measured.push((case, sides));
                 }
                 Err(error) => {
                     eprintln!("{place}: failed");
@@ -74,8 +67,8 @@ impl Run {
             }
         }
         let ceilings = ceilings(&measured);
-        outcome.rows =
-            measured.iter().flat_map(|it| row::rows(&it.case, &it.ours, &it.peers, ceilings)).collect();
+        let rows = measured.iter().flat_map(|(case, (ours, peers))| row::rows(case, ours, peers, ceilings));
+        outcome.rows = rows.collect();
         Ok(outcome)
     }
 
@@ -171,9 +164,9 @@ fn agree((ours, peers): &Sides) -> bool {
 }
 
 /// The best of all sides, at their fastest.
-fn ceilings(measured: &[Measured]) -> Ceilings {
+fn ceilings(measured: &[(Case, Sides)]) -> Ceilings {
     let mut ceilings = Ceilings::default();
-    for Measured { case, ours, peers } in measured.iter().filter(|it| it.case.suite == Suite::Ceiling) {
+    for (case, (ours, peers)) in measured.iter().filter(|(case, _)| case.suite == Suite::Ceiling) {
         let sides = std::iter::once(ours).chain(peers.iter().map(|(_, side)| side));
         sides.for_each(|side| ceilings.raise(case.work, side.warm.least));
     }
@@ -181,7 +174,7 @@ fn ceilings(measured: &[Measured]) -> Ceilings {
 }
 
 /// A line for those who wait.
-fn told(ours: &Side, peers: &[(String, Side)]) -> String {
+fn told((ours, peers): &Sides) -> String {
     let peers = peers.iter().map(|(name, side)| {
         let ratio = ours.over(side).map_or_else(String::new, |ratio| format!(", ratio {:.2}", ratio.median));
         format!(", {name} {} ms{ratio}", table::ms(Some(side.warm.median)))
@@ -204,14 +197,7 @@ mod tests {
 
     #[test]
     fn two_rounds_that_agree_are_enough() {
-        let sample = |ms: f64| Sample {
-            cold_ms: 1.0,
-            turns_ms: vec![vec![ms]],
-            start_mb: None,
-            peak_mb: None,
-            faults: None,
-            version: None,
-        };
+        let sample = |ms: f64| row::tests::sample(1.0, &[ms], 1.0);
         let agree = |ours: &[f64], peer: &[f64]| {
             let of = |numbers: &[f64]| Side::of(&numbers.iter().copied().map(sample).collect::<Vec<_>>());
             let peers = of(peer).map(|side| ("a".to_owned(), side));

@@ -189,7 +189,8 @@ pub mod tests {
     use super::*;
     use crate::case::Prepared;
 
-    fn sample(cold_ms: f64, turn_ms: &[f64], peak: f64) -> Sample {
+    /// Of a process that had one turn.
+    pub fn sample(cold_ms: f64, turn_ms: &[f64], peak: f64) -> Sample {
         let [start_mb, peak_mb, faults] = [Some(10.0), Some(peak), Some(3.0)];
         Sample { cold_ms, turns_ms: vec![turn_ms.to_vec()], start_mb, peak_mb, faults, version: None }
     }

@@ -1,6 +1,6 @@
 """A case of `cargo xtask bench --against torch`, in PyTorch: `python main.py TASK`, where TASK is JSON.
 
-The task has the case (`kind` and its sizes), the number of threads, the device, whether to compile, and how long to go on. What
+The task has the case (`kind` and its sizes), the number of threads, the device, whether to compile, and how long a turn is. What
 is printed last is one line of JSON, as crates/flamingo-bench/src/measure.rs reads it. With FLAMINGO_PROFILE=FILE in the
 environment, PyTorch's profiler writes there where the time of two more repetitions went, by operation. The programs beside this one are written
 as somebody would who wants speed: fused attention, inference mode, keys and values kept, no work that is thrown away.
