@@ -238,15 +238,24 @@ impl DeviceSpec {
 /// `RAYON_NUM_THREADS`, which bounds the threads of an operation, bounds this too, so that several processes can share a
 /// machine.
 pub fn concurrency(device: &Device) -> usize {
-    #[cfg(feature = "flex")]
-    if device.clone().inner() == Device::flex() {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let most = std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse::<usize>().ok());
-        // 0 is Rayon's word for no bound.
-        return most.filter(|most| *most > 0).map_or(cores, |most| cores.min(most));
+    if !is_flex(device) {
+        return 1;
     }
-    let _ = device;
-    1
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse::<usize>().ok());
+    // 0 is Rayon's word for no bound.
+    most.filter(|most| *most > 0).map_or(cores, |most| cores.min(most))
+}
+
+/// Whether `device` is Burn's CPU backend, with or without a gradient graph. False in a build without that backend.
+pub fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return device.clone().inner() == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
+    }
 }
 
 /// Refuses devices whose gradients cannot be averaged among them: Burn's collective operations are NCCL's, so they must be

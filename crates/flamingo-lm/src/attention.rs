@@ -127,8 +127,6 @@ impl SelfAttention {
         bias: Option<Tensor<4>>,
         pass: &Pass,
     ) -> Tensor<4> {
-        let [_, n_heads, ..] = query.dims();
-        let (key, value) = (repeat_heads(key, n_heads), repeat_heads(value, n_heads));
         let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
         mix_with(query, key, value, pass.blocked.clone(), bias, options)
     }
@@ -178,29 +176,5 @@ fn normalised(norm: &Option<Norm>, x: Tensor<3>) -> Tensor<3> {
     match norm {
         Some(norm) => norm.forward(x),
         None => x,
-    }
-}
-
-/// Each of G heads for `n_heads / G` queries in a row: `[B, G, L, K]` to `[B, H, L, K]`.
-fn repeat_heads(x: Tensor<4>, n_heads: usize) -> Tensor<4> {
-    let [batch, groups, len, d_head] = x.dims();
-    if groups == n_heads {
-        return x;
-    }
-    let each = n_heads / groups;
-    x.reshape([batch, groups, 1, len, d_head])
-        .expand([batch, groups, each, len, d_head])
-        .reshape([batch, n_heads, len, d_head])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shared_heads_stand_beside_each_other() {
-        let x = Tensor::<4>::from_floats([[[[1.0]], [[2.0]]]], &Device::flex());
-        let repeated: Vec<f32> = repeat_heads(x, 4).into_data().iter::<f32>().collect();
-        assert_eq!(repeated, [1.0, 1.0, 2.0, 2.0]);
     }
 }

@@ -6,9 +6,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::module::linear;
 use burn::tensor::{Device, Int, Tensor};
-use flamingo_nn::Norm;
+use flamingo_nn::{Norm, by_rows};
 
 use crate::block::DecoderBlock;
 use crate::config::{DecoderConfig, Head};
@@ -137,21 +136,15 @@ impl Decoder {
 
     /// Hidden states `[.., D]` to scores `[.., V]`.
     pub fn logits<const N: usize>(&self, hidden: Tensor<N>) -> Tensor<N> {
-        let dims = hidden.dims();
-        if N > 2 && dims[..N - 2].iter().all(|dim| *dim == 1) {
-            // Of one text. Burn would give the table more dimensions, and copy it for that, since it is transposed.
-            let scores = self.logits(hidden.reshape([dims[N - 2], dims[N - 1]]));
-            let mut scored = dims;
-            scored[N - 1] = scores.dims()[1];
-            return scores.reshape(scored);
-        }
-        let scores = |table: &Param<Tensor<2>>, x: Tensor<N>| linear(x, table.val().transpose(), None);
-        let (head, new_head) = self.head_tables();
-        let known = scores(head, hidden.clone());
-        match new_head {
-            Some(table) => Tensor::cat(vec![known, scores(table, hidden)], N - 1),
-            None => known,
-        }
+        by_rows(hidden, |hidden| {
+            let scores = |table: &Param<Tensor<2>>, x: Tensor<2>| x.matmul(table.val().transpose());
+            let (head, new_head) = self.head_tables();
+            let known = scores(head, hidden.clone());
+            match new_head {
+                Some(table) => Tensor::cat(vec![known, scores(table, hidden)], 1),
+                None => known,
+            }
+        })
     }
 
     /// The tables whose products with a hidden state are its scores: `[vocab, D]`, and `[new_tokens, D]` if there are any.

@@ -6,10 +6,14 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Int, Tensor, module::attention};
-use flamingo_core::precision::{is_half, like, widen};
+use burn::tensor::{Bool, Device, Tensor, module::attention};
+use flamingo_core::device::is_flex;
+use flamingo_core::precision::like;
 
+use crate::linear::linear;
 use crate::norm::{Norm, NormConfig};
+
+mod in_graph;
 
 /// Sizes of an [`Attention`].
 #[derive(Debug, Clone)]
@@ -30,12 +34,12 @@ impl AttentionConfig {
     /// Creates the projections on `device`.
     pub fn init(&self, device: &Device) -> Attention {
         let inner = self.n_heads * self.d_head;
-        let linear = |from, to| LinearConfig::new(from, to).with_bias(self.bias).init(device);
+        let layer = |from, to| LinearConfig::new(from, to).with_bias(self.bias).init(device);
         Attention {
-            query: linear(self.d_query, inner),
-            key: linear(self.d_context, inner),
-            value: linear(self.d_context, inner),
-            output: linear(inner, self.d_query),
+            query: layer(self.d_query, inner),
+            key: layer(self.d_context, inner),
+            value: layer(self.d_context, inner),
+            output: layer(inner, self.d_query),
             query_norm: None,
             key_norm: None,
             n_heads: self.n_heads,
@@ -82,8 +86,8 @@ impl Attention {
 
     /// Keys and values of `context` `[B, S, d_context]`, split into heads: two of `[B, H, S, K]`.
     pub fn keys_values(&self, context: Tensor<3>) -> (Tensor<4>, Tensor<4>) {
-        let key = normed(&self.key_norm, split_heads(self.key.forward(context.clone()), self.n_heads));
-        (key, split_heads(self.value.forward(context), self.n_heads))
+        let key = normed(&self.key_norm, split_heads(linear(&self.key, context.clone()), self.n_heads));
+        (key, split_heads(linear(&self.value, context), self.n_heads))
     }
 
     /// Attends from `x` to keys and values that were computed before (see [`Attention::keys_values`]).
@@ -94,12 +98,12 @@ impl Attention {
         value: Tensor<4>,
         blocked: Option<Tensor<4, Bool>>,
     ) -> Tensor<3> {
-        self.output.forward(merge_heads(mix(self.queries(x), key, value, blocked)))
+        linear(&self.output, merge_heads(mix(self.queries(x), key, value, blocked)))
     }
 
     /// Queries of `x` `[B, L, d_query]`, split into heads: `[B, H, L, K]`.
     pub fn queries(&self, x: Tensor<3>) -> Tensor<4> {
-        normed(&self.query_norm, split_heads(self.query.forward(x), self.n_heads))
+        normed(&self.query_norm, split_heads(linear(&self.query, x), self.n_heads))
     }
 }
 
@@ -113,11 +117,11 @@ pub fn mix(
     mix_with(query, key, value, blocked, None, AttentionModuleOptions::default())
 }
 
-/// [`mix`] with something added to the scaled scores, `[B or 1, H, L, S]`, and Burn's options, of which the mask of later
-/// keys and the scale are known here.
+/// [`mix`] with keys and values `[B, G, S, K]` of which each head serves H/G query heads in a row, with something added to
+/// the scaled scores, `[B or 1, H or 1, L, S]`, and Burn's options, of which the mask of later keys and the scale are known
+/// here.
 ///
-/// Softmax is in f32 whatever the format of the queries. Burn's fused kernels do that themselves; what it does under
-/// autodiff instead would round every step to half precision.
+/// Softmax is in f32 whatever the format of the queries.
 pub fn mix_with(
     query: Tensor<4>,
     key: Tensor<4>,
@@ -126,38 +130,31 @@ pub fn mix_with(
     bias: Option<Tensor<4>>,
     options: AttentionModuleOptions,
 ) -> Tensor<4> {
-    let [batch, heads, len, d_head] = query.dims();
-    let keys = key.dims()[2];
-    let blocked = blocked.map(|mask| mask.expand([batch, heads, len, keys]));
-    let in_graph = [&query, &key, &value].iter().any(|tensor| tensor.is_autodiff());
-    if !(in_graph && is_half(&query)) {
-        let bias = bias.map(|bias| like(bias, &query));
+    if [&query, &key, &value].iter().any(|tensor| tensor.is_autodiff()) {
+        return in_graph::attention(query, key, value, blocked, bias, &options);
+    }
+    let bias = bias.map(|bias| like(bias, &query));
+    if is_flex(&query.device()) {
+        // It knows shared heads and masks of all heads, and would copy what was repeated for it.
         return attention(query, key, value, blocked, bias, options);
     }
-    let scale = options.scale.unwrap_or((d_head as f64).powf(-0.5));
-    let mut scores = widen(query.matmul(key.swap_dims(2, 3))) * scale; // [B, H, L, S]
-    if let Some(blocked) = blocked {
-        scores = scores.mask_fill(blocked, f32::NEG_INFINITY);
-    }
-    if options.is_causal {
-        scores = scores.mask_fill(later(len, keys, &value.device()), f32::NEG_INFINITY);
-    }
-    if let Some(bias) = bias {
-        scores = scores + widen(bias);
-    }
-    // A row that is blocked everywhere gives zero, as Burn's does.
-    let largest = scores.clone().max_dim(3).clamp_min(f32::MIN);
-    let shares = (scores - largest).exp();
-    let sum = shares.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
-    like(shares / sum, &value).matmul(value)
+    let [batch, heads, len, _] = query.dims();
+    let [_, _, keys, _] = key.dims();
+    let blocked = blocked.map(|mask| mask.expand([batch, heads, len, keys]));
+    let (key, value) = (repeat_heads(key, heads), repeat_heads(value, heads));
+    attention(query, key, value, blocked, bias, options)
 }
 
-/// `[1, 1, L, S]`: `true` where a key comes after the query; the last query is the last key's.
-fn later(len: usize, keys: usize, device: &Device) -> Tensor<4, Bool> {
-    let query = Tensor::<1, Int>::arange(0..len as i64, device).reshape([len, 1]).expand([len, keys]);
-    let key = Tensor::<1, Int>::arange(0..keys as i64, device).reshape([1, keys]).expand([len, keys]);
-    let last = query + (keys as i64 - len as i64);
-    key.greater(last).reshape([1, 1, len, keys])
+/// Each of G heads for `n_heads / G` queries in a row: `[B, G, L, K]` to `[B, H, L, K]`.
+fn repeat_heads(x: Tensor<4>, n_heads: usize) -> Tensor<4> {
+    let [batch, groups, len, d_head] = x.dims();
+    if groups == n_heads {
+        return x;
+    }
+    let each = n_heads / groups;
+    x.reshape([batch, groups, 1, len, d_head])
+        .expand([batch, groups, each, len, d_head])
+        .reshape([batch, n_heads, len, d_head])
 }
 
 fn normed(norm: &Option<Norm>, x: Tensor<4>) -> Tensor<4> {
@@ -183,6 +180,7 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
 mod tests {
     use super::*;
     use burn::tensor::{Distribution, FloatDType, TensorData};
+    use flamingo_core::precision::widen;
     use flamingo_testkit::assert_close;
 
     #[test]
@@ -200,6 +198,19 @@ mod tests {
             assert_eq!(rows[0], 0.0);
             assert!(rows[1] > 0.0);
         }
+    }
+
+    #[test]
+    fn shared_heads_stand_beside_each_other() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_floats([[[[1.0]], [[2.0]]]], &device);
+        let repeated: Vec<f32> = repeat_heads(x, 4).into_data().iter::<f32>().collect();
+        assert_eq!(repeated, [1.0, 1.0, 2.0, 2.0]);
+
+        let random = |heads, len| Tensor::<4>::random([2, heads, len, 8], Distribution::Default, &device);
+        let (query, key, value) = (random(6, 4), random(2, 5), random(2, 5));
+        let expected = mix(query.clone(), repeat_heads(key.clone(), 6), repeat_heads(value.clone(), 6), None);
+        assert_close(mix(query, key, value, None), expected, 1e-6);
     }
 
     #[test]

@@ -18,5 +18,5 @@ pub use autodiff::is_autodiff;
 pub use count::count_parameters;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use kv_cache::KvCache;
-pub use linear::linear;
+pub use linear::{by_rows, linear};
 pub use norm::{Norm, NormConfig};

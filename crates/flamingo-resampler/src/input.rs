@@ -9,6 +9,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
 use flamingo_core::precision::{like, widen};
+use flamingo_nn::linear;
 
 /// Standardises channels and projects them.
 #[derive(Module, Debug)]
@@ -68,7 +69,7 @@ impl FeatureInput {
         assert_shape!(features, [batch, media, frames, positions, d_input]);
         let row = |values: &Param<Tensor<1>>| widen(values.val()).reshape([1, 1, 1, 1, d_input]);
         let standard = (widen(features) - row(&self.mean)) * row(&self.scale);
-        self.projection.forward(like(standard, &self.projection.weight.val()))
+        linear(&self.projection, like(standard, &self.projection.weight.val()))
     }
 }
 

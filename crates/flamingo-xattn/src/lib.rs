@@ -24,8 +24,8 @@ use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, assert_shape};
 use flamingo_core::MediaAttention;
 use flamingo_nn::{
-    Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig, merge_heads, mix,
-    split_heads,
+    Act, Attention, AttentionConfig, FeedForward, FeedForwardConfig, Norm, NormConfig, linear, merge_heads,
+    mix, split_heads,
 };
 use serde::{Deserialize, Serialize};
 
@@ -235,7 +235,7 @@ impl GatedXattnBlock {
 
     /// `[B, L, D]` to the same. What is put together are queries, which are no wider than the text, and often narrower.
     fn attend_in_groups(&self, text: Tensor<3>, media: &MediaKv, groups: &Groups) -> Tensor<3> {
-        let [batch, len, _] = text.dims();
+        let [batch, len, width] = text.dims();
         let query = merge_heads(self.attention.queries(text)); // [B, L, H*K]
         let [_, _, inner] = query.dims();
         let places = query.reshape([batch * len, inner]).select(0, groups.positions.clone()); // [N*T, H*K]
@@ -250,7 +250,7 @@ impl GatedXattnBlock {
         // One place more, which is zero, for positions that see nothing.
         let nothing = Tensor::zeros([1, inner], (&mixed.device(), mixed.dtype()));
         let mixed = Tensor::cat(vec![mixed, nothing], 0).select(0, groups.places.clone());
-        self.attention.output.forward(mixed.reshape([batch, len, inner]))
+        linear(&self.attention.output, mixed).reshape([batch, len, width])
     }
 
     /// This block's keys and values of visual tokens `[B, M, R, E]`: computed once per prompt, used at every step.
