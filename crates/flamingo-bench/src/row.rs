@@ -8,9 +8,10 @@ use crate::measure::Sample;
 use crate::statistics::{Summary, ratios};
 
 /// Times are medians of warm repetitions in all processes; spreads are the distance between quartiles as a share of the
-/// median; memory is in MB (10^6 bytes). A ratio is of neighbours in time: in each turn our median over the peer's behind
-/// it, of those the median in each round, and of those the median. The machine's speed drops out of it, which the two medians
-/// of a whole run may not share.
+/// median; memory is in MB (10^6 bytes). A ratio is of neighbours in time: in each turn our median over the peer's beside
+/// it, of those the median in each round. The machine's speed drops out of it, which the two medians of a whole run may not
+/// share. Of rounds in which we were started first, and of those in which the peer was, it is the median, and of these two the
+/// geometric mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub suite: Suite,
@@ -101,10 +102,18 @@ impl Side {
         })
     }
 
-    /// Our times over those of `peer`, turn by turn: the median of the rounds' medians, and how far apart all turns are.
+    /// Our times over those of `peer`, turn by turn: what the rounds come to, which we begin by turns, and how far apart all
+    /// turns are.
     pub fn over(&self, peer: &Self) -> Option<Summary> {
         let all: Vec<f64> = self.rounds(peer).flatten().collect();
-        Some(Summary { median: Summary::of(&self.medians(Some(peer)))?.median, ..Summary::of(&all)? })
+        let rounds = self.medians(Some(peer));
+        let every_other = |from: usize| {
+            let some: Vec<f64> = rounds.iter().copied().skip(from).step_by(2).collect();
+            Some(Summary::of(&some)?.median)
+        };
+        let begun = every_other(0)?;
+        let median = every_other(1).map_or(begun, |not_begun| (begun * not_begun).sqrt());
+        Some(Summary { median, ..Summary::of(&all)? })
     }
 
     /// What each round comes to: the median of our times over those of `peer`, or of our times.
@@ -236,21 +245,22 @@ pub mod tests {
     }
 
     #[test]
-    fn a_round_counts_once_however_many_turns_it_took() {
-        let side = |rounds: [&[f64]; 3]| {
-            let of = |turns: &[f64]| Sample {
+    fn a_round_counts_once_however_many_turns_it_took_and_who_begins_does_not_count() {
+        let side = |rounds: &[&[f64]]| {
+            let of = |turns: &&[f64]| Sample {
                 turns_ms: turns.iter().map(|ms| vec![*ms]).collect(),
                 ..sample(9.0, &[], 1.0)
             };
-            Side::of(&rounds.map(of)).unwrap()
+            Side::of(&rounds.iter().map(of).collect::<Vec<_>>()).unwrap()
         };
-        // The last is disturbed, and took longer for that.
-        let [ours, peer] = [[20.0; 6], [10.0; 6]];
-        let disturbed = side([&ours[..2], &ours[..2], &[60.0, 20.0, 60.0, 60.0, 20.0, 60.0]]);
-        let peer = side([&peer[..2], &peer[..2], &peer]);
-        assert_eq!(disturbed.medians(Some(&peer)), [2.0, 2.0, 6.0]);
-        assert_eq!(disturbed.medians(None), [20.0, 20.0, 60.0]);
-        assert_eq!(disturbed.over(&peer).unwrap().median, 2.0);
+        // Who begins takes twice as long; the third round was disturbed, and took longer for that.
+        let ours = side(&[&[40.0; 2], &[20.0; 2], &[40.0, 90.0, 40.0, 40.0, 90.0, 40.0]]);
+        let peer = side(&[&[10.0; 2], &[20.0; 2], &[10.0; 6]]);
+        assert_eq!(ours.medians(Some(&peer)), [4.0, 1.0, 4.0]);
+        assert_eq!(ours.medians(None), [40.0, 20.0, 40.0]);
+        assert_eq!(ours.over(&peer).unwrap().median, 2.0);
+        let one = |side: &Side| Side { turns: side.turns[..1].to_vec(), ..side.clone() };
+        assert_eq!(one(&ours).over(&one(&peer)).unwrap().median, 4.0);
     }
 
     #[test]

@@ -22,9 +22,8 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Whether turns of these medians will do: ours first, then each peer's. `spent` is the time since the first began.
-    fn is_over(&self, turns: &[&[f64]], spent: Duration) -> bool {
-        let Some((ours, peers)) = turns.split_first() else { return true };
+    /// Whether turns of these medians will do: ours and each peer's. `spent` is the time since the first began.
+    fn is_over(&self, ours: &[f64], peers: &[&[f64]], spent: Duration) -> bool {
         if ours.len() < self.least {
             return false;
         }
@@ -39,14 +38,18 @@ impl Patience {
     }
 }
 
-/// Starts all of these, one when the one before is ready, and gives them turns. The first is ours: if it fails, nobody goes on; who
-/// else fails is left out.
-pub fn together(commands: Vec<(String, Command)>, patience: Patience) -> Vec<anyhow::Result<Sample>> {
+/// Starts all of these, one when the one before is ready, and gives them turns. If the one at place `ours` fails, nobody goes on;
+/// who else fails is left out.
+pub fn together(
+    commands: Vec<(String, Command)>,
+    ours: usize,
+    patience: Patience,
+) -> Vec<anyhow::Result<Sample>> {
     let start = |(what, mut command): (String, Command)| Process::start(&mut command, what);
     let mut processes: Vec<anyhow::Result<Process>> = commands.into_iter().map(start).collect();
     let mut medians = vec![Vec::new(); processes.len()];
     let begin = Instant::now();
-    while processes.first().is_some_and(Result::is_ok) {
+    while processes[ours].is_ok() {
         for (process, medians) in processes.iter_mut().zip(&mut medians) {
             if let Ok(running) = process {
                 match running.turn() {
@@ -55,9 +58,10 @@ pub fn together(commands: Vec<(String, Command)>, patience: Patience) -> Vec<any
                 }
             }
         }
-        let running = processes.iter().zip(&medians).filter(|(process, _)| process.is_ok());
-        let turns: Vec<&[f64]> = running.map(|(_, medians)| medians.as_slice()).collect();
-        if patience.is_over(&turns, begin.elapsed()) {
+        let peers = processes.iter().zip(&medians).enumerate();
+        let peers = peers.filter(|(place, (process, _))| *place != ours && process.is_ok());
+        let peers: Vec<&[f64]> = peers.map(|(_, (_, medians))| medians.as_slice()).collect();
+        if patience.is_over(&medians[ours], &peers, begin.elapsed()) {
             break;
         }
     }
@@ -72,15 +76,15 @@ mod tests {
 
     #[test]
     fn turns_go_on_until_the_ratio_is_known() {
-        let over = |turns: &[&[f64]]| PATIENCE.is_over(turns, Duration::ZERO);
+        let over = |ours: &[f64], peers: &[&[f64]]| PATIENCE.is_over(ours, peers, Duration::ZERO);
         // The machine becomes twice as slow; the ratio stays.
         let (ours, peer) = ([10.0, 10.0, 20.0, 20.0], [5.0, 5.0, 10.0, 10.0]);
-        assert!(over(&[&ours, &peer]));
-        assert!(!over(&[&ours]));
-        assert!(!over(&[&ours[..3], &peer[..3]]));
-        assert!(!over(&[&ours, &peer, &[5.0, 5.0, 10.0, 20.0]]));
-        let spent = |turns: &[&[f64]]| PATIENCE.is_over(turns, PATIENCE.time);
-        assert!(spent(&[&[1.0, 2.0]]) && !spent(&[&[1.0]]));
+        assert!(over(&ours, &[&peer]));
+        assert!(!over(&ours, &[]));
+        assert!(!over(&ours[..3], &[&peer[..3]]));
+        assert!(!over(&ours, &[&peer, &[5.0, 5.0, 10.0, 20.0]]));
+        let spent = |ours: &[f64]| PATIENCE.is_over(ours, &[], PATIENCE.time);
+        assert!(spent(&[1.0, 2.0]) && !spent(&[1.0]));
     }
 
     #[cfg(unix)]
@@ -98,11 +102,11 @@ mod tests {
         let bad = format!("{TURN_GIVEN} exit 3");
         let lived =
             |results: Vec<anyhow::Result<Sample>>| results.iter().map(Result::is_ok).collect::<Vec<_>>();
-        let results = together(vec![shell("a", &good), shell("b", &bad), shell("c", &good)], PATIENCE);
+        let results = together(vec![shell("a", &good), shell("b", &bad), shell("c", &good)], 2, PATIENCE);
         assert_eq!(lived(results), [true, false, true]);
         assert_eq!(std::fs::read_to_string(&log).unwrap().split_whitespace().collect::<String>(), "acacacac");
         // Without us there is no ratio.
-        let results = together(vec![shell("b", &bad), shell("c", &good)], PATIENCE);
+        let results = together(vec![shell("b", &bad), shell("c", &good)], 0, PATIENCE);
         assert_eq!(lived(results), [false, true]);
     }
 }
