@@ -1,7 +1,8 @@
 //! Transformer parts that two or more Flamingo crates use.
 //!
 //! Everything here is plain Burn: no hidden state, shapes in the documentation, no biases unless asked for. Attention
-//! goes through [`burn::tensor::module::attention`], the one call that reaches the backends' fused kernels.
+//! goes through [`burn::tensor::module::attention`], the one call that reaches the backends' fused kernels; in a gradient graph,
+//! for which there are none, it is composed here.
 
 pub mod act;
 pub mod attention;

@@ -72,8 +72,7 @@ impl Norm {
     }
 }
 
-/// `x / sqrt(mean(x^2) + epsilon) * gamma`, like Burn's, of steps whose derivatives make fewer tensors of x's size: that of a
-/// quotient makes four, a square's two, a mean's two.
+/// `x / sqrt(mean(x^2) + epsilon) * gamma`, like Burn's, of steps whose derivatives pass over x six times and not eleven.
 fn rms<const D: usize>(norm: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
     let [width] = norm.gamma.dims();
     assert_shape!(x, [.., width]);

@@ -55,9 +55,8 @@ pub(super) fn attention(
     let largest = scores.clone().detach().max_dim(4).clamp_min(f32::MIN);
     let shares = (scores - largest).exp();
     let sum = shares.clone().sum_dim(4).clamp_min(0.5);
-    let mixed = |shares: Tensor<5>| {
-        like(shares.reshape([batch, groups, each * len, keys]), &value).matmul(value.clone())
-    };
+    let mixed =
+        |shares: Tensor<5>| like(shares.reshape([batch, groups, each * len, keys]), &value).matmul(value);
     if half {
         return mixed(shares / sum).reshape([batch, heads, len, d_head]);
     }
