@@ -1,4 +1,4 @@
-//! Comparison with the rows of an earlier run.
+//! What became slower: than the rows of an earlier run, or than another build in turns.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::case::Suite;
+use crate::peer::Peer;
 use crate::row::Row;
 
 /// The rows that `--json` wrote.
@@ -88,10 +90,37 @@ impl fmt::Display for Comparison {
     }
 }
 
+/// Lines about the cases that take more than `limit` percent longer than in the other build, in turns: the machine's speed
+/// drops out of it. A ratio that is not a number counts as more. Ceilings are the machine's, not the build's.
+pub fn slower_than_build(rows: &[Row], limit: f64) -> impl Iterator<Item = String> {
+    let of_build =
+        |row: &&Row| row.peer.as_deref() == Some(Peer::Build.name()) && row.suite != Suite::Ceiling;
+    rows.iter().filter(of_build).filter_map(move |row| {
+        let percent = (row.ratio? - 1.0) * 100.0;
+        let slower = percent > limit || percent.is_nan();
+        slower.then(|| format!("{:<28} {percent:+.1} % beside the other build, in turns", row.id()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::row::tests::plain;
+
+    #[test]
+    fn a_build_that_became_slower_is_caught_in_turns() {
+        let row = |name, ratio| Row {
+            peer: Some("other build".to_owned()),
+            ratio: Some(ratio),
+            ..plain(name, 1.0)
+        };
+        let ceiling = Row { suite: Suite::Ceiling, ..row("gemm", 3.0) };
+        let torch = Row { peer: Some("torch".to_owned()), ..row("d", 9.0) };
+        let rows = [row("a", 1.2), row("b", 1.05), row("c", f64::NAN), ceiling, torch, plain("e", 1.0)];
+        let found: Vec<String> = slower_than_build(&rows, 10.0).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("micro/a") && found[0].contains("+20.0 %") && found[1].contains("micro/c"));
+    }
 
     #[test]
     fn twenty_percent_are_caught_by_a_limit_of_ten() {

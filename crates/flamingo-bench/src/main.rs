@@ -44,6 +44,7 @@ use crate::turns::Patience;
 /// How fast everything is: each case in a process of its own, beside PyTorch if asked for
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+#[command(group = clap::ArgGroup::new("before").args(["baseline", "against_build"]).multiple(true))]
 struct Args {
     /// Only these suites
     #[arg(long, value_name = "SUITE")]
@@ -84,8 +85,9 @@ struct Args {
     /// Compare with the rows that an earlier --json wrote
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// With --baseline: exit code 1 if a case's median is more than so many percent slower
-    #[arg(long, value_name = "PCT", requires = "baseline")]
+    /// Exit code 1 if a case is more than so many percent slower: its median than the baseline's, which the machine's own speed is
+    /// part of, or than the other build in turns
+    #[arg(long, value_name = "PCT", requires = "before")]
     fail_above: Option<f64>,
     /// List the cases with what they compute
     #[arg(long)]
@@ -163,14 +165,16 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for failure in &outcome.failures {
         eprintln!("error: {failure}");
     }
-    if let Some(before) = before {
-        let comparison = baseline::compare(&before, &outcome.rows);
+    let comparison = before.map(|before| baseline::compare(&before, &outcome.rows));
+    if let Some(comparison) = &comparison {
         print!("\n{comparison}");
-        let slower = args.fail_above.map_or_else(Vec::new, |limit| comparison.slower_than(limit));
-        for change in &slower {
-            eprintln!("error: {change}");
+    }
+    if let Some(limit) = args.fail_above {
+        let than_before = comparison.iter().flat_map(|all| all.slower_than(limit)).map(ToString::to_string);
+        for slower in than_before.chain(baseline::slower_than_build(&outcome.rows, limit)) {
+            eprintln!("error: {slower}");
+            good = false;
         }
-        good &= slower.is_empty();
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -242,6 +246,8 @@ mod tests {
         Args::command().debug_assert();
         let parse = |args: &[&str]| Args::try_parse_from([&["bench"], args].concat());
         assert!(parse(&["--fail-above", "10"]).is_err());
+        assert!(parse(&["--fail-above", "10", "--baseline", "before.json"]).is_ok());
+        assert!(parse(&["--fail-above", "10", "--against-build", "bench"]).is_ok());
         assert!(parse(&["--python", "py"]).is_err());
         assert!(parse(&["--suite", "trian"]).unwrap_err().to_string().contains("train"));
         let args = parse(&["--against", "torch", "--against", "torch-compile", "--suite", "micro"]).unwrap();
