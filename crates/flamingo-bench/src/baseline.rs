@@ -73,8 +73,7 @@ pub fn compare(before: &[Row], now: &[Row]) -> Comparison {
 impl Comparison {
     /// What became more than `limit` percent slower. A time that is not a number counts as slower.
     pub fn slower_than(&self, limit: f64) -> Vec<&Change> {
-        let slower = |change: &&Change| change.percent() > limit || change.percent().is_nan();
-        self.changes.iter().filter(slower).collect()
+        self.changes.iter().filter(|change| exceeds(change.percent(), limit)).collect()
     }
 }
 
@@ -90,6 +89,11 @@ impl fmt::Display for Comparison {
     }
 }
 
+/// What is not a number exceeds every limit.
+fn exceeds(percent: f64, limit: f64) -> bool {
+    percent > limit || percent.is_nan()
+}
+
 /// Lines about the cases that take more than `limit` percent longer than in the other build, in turns: the machine's speed
 /// drops out of it. A ratio that is not a number counts as more. Ceilings are the machine's, not the build's.
 pub fn slower_than_build(rows: &[Row], limit: f64) -> impl Iterator<Item = String> {
@@ -97,8 +101,8 @@ pub fn slower_than_build(rows: &[Row], limit: f64) -> impl Iterator<Item = Strin
         |row: &&Row| row.peer.as_deref() == Some(Peer::Build.name()) && row.suite != Suite::Ceiling;
     rows.iter().filter(of_build).filter_map(move |row| {
         let percent = (row.ratio? - 1.0) * 100.0;
-        let slower = percent > limit || percent.is_nan();
-        slower.then(|| format!("{:<28} {percent:+.1} % beside the other build, in turns", row.id()))
+        exceeds(percent, limit)
+            .then(|| format!("{:<28} {percent:+.1} % beside the other build, in turns", row.id()))
     })
 }
 

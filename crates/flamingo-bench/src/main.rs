@@ -33,7 +33,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use flamingo::DeviceSpec;
-use flamingo::core::device::Backend;
+use flamingo::core::device::is_flex;
 
 use crate::case::{Case, Context, Suite};
 use crate::driver::Run;
@@ -182,14 +182,11 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
 impl Args {
     /// What a case that is measured in this process is told.
     fn context(&self) -> anyhow::Result<Context> {
-        let is_cpu = match self.device {
-            DeviceSpec::On { backend, .. } => backend == Backend::Flex,
-            DeviceSpec::Auto => Backend::available().first() == Some(&Backend::Flex),
-        };
+        let device = self.device.resolve()?;
         let threads = self.threads.map_or_else(cores, usize::from);
         Ok(Context {
-            device: self.device.resolve()?,
-            is_cpu,
+            is_cpu: is_flex(&device),
+            device,
             threads,
             assets: self.assets.clone().unwrap_or_default(),
         })

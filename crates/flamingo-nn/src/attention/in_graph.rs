@@ -43,11 +43,11 @@ pub(super) fn attention(
         rows(query * scale).matmul(key.swap_dims(2, 3))
     }; // [B, G, H/G * L, S]
     let mut scores = scores.reshape([batch, groups, each, len, keys]);
-    for added in added(blocked, bias, options, len, keys, &value.device()) {
-        let [some, of_heads, l, s] = added.dims();
+    for term in added(blocked, bias, options, len, keys, &value.device()) {
+        let [some, of_heads, l, s] = term.dims();
         let [g, e] = if of_heads == 1 { [1, 1] } else { [groups, each] };
-        let added = like(added, &scores).reshape([some, g, e, l, s]);
-        scores = scores + added;
+        let term = like(term, &scores).reshape([some, g, e, l, s]);
+        scores = scores + term;
     }
 
     // A row that sees nothing has exponents of minus infinity, and gives zero. Other rows' sums are at least one, so that the
@@ -99,6 +99,7 @@ mod tests {
     use flamingo_testkit::assert_close;
 
     use super::*;
+    use crate::attention::repeat_heads;
 
     /// Result and gradients of query, key, value and bias, for a gradient of the result that differs everywhere.
     fn differentiated(
@@ -113,16 +114,6 @@ mod tests {
         let gradients = (mixed.clone() * weights.sin()).sum().backward();
         let found = leaves.map(|leaf| leaf.grad(&gradients).unwrap());
         std::iter::once(mixed.inner()).chain(found).collect()
-    }
-
-    fn repeated(x: Tensor<4>, each: usize) -> Tensor<4> {
-        let [batch, groups, keys, d_head] = x.dims();
-        x.reshape([batch, groups, 1, keys, d_head]).expand([batch, groups, each, keys, d_head]).reshape([
-            batch,
-            groups * each,
-            keys,
-            d_head,
-        ])
     }
 
     #[test]
@@ -149,7 +140,7 @@ mod tests {
             let options = AttentionModuleOptions { is_causal, scale, ..Default::default() };
             let every = blocked.clone().expand([batch, heads, len, keys]);
             let expected = differentiated(&inputs, |query, key, value, bias| {
-                let [key, value] = [key, value].map(|x| repeated(x, heads / groups));
+                let [key, value] = [key, value].map(|x| repeat_heads(x, heads));
                 let bias = bias.expand([batch, heads, len, keys]);
                 attention_fallback(query, key, value, Some(every), Some(bias), options)
             });
