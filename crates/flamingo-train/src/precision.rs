@@ -95,8 +95,10 @@ impl ModuleMapper for Narrow {
     }
 }
 
-/// The same weights under the same ids as new leaves: Burn keeps everything that hangs on one leaf in one graph behind
-/// one lock, and threads that share leaves would wait for each other.
+/// The same weights under the same ids as new leaves. Burn keeps everything that hangs on one leaf in one graph behind one
+/// lock, so threads that share leaves wait for each other, and now and then for ever: a backward pass that frees its nodes
+/// has the graph's lock and waits for that of the table of graphs, an operation that joins two graphs has the table's and
+/// waits for theirs (burn-autodiff 0.22.1, `runtime/graph.rs`).
 pub(crate) fn with_own_leaves<M: Module>(model: M) -> M {
     model.map(&mut OwnLeaves)
 }

@@ -29,7 +29,7 @@ use crate::metrics::{MetricRecord, MetricSink, Window};
 use crate::objective::{LossOutput, Objective};
 use crate::optimizer::PathAdamW;
 use crate::paths::trainable_paths;
-use crate::precision::{LossScale, Shelf, narrowed};
+use crate::precision::{LossScale, Shelf, narrowed, with_own_leaves};
 use crate::progress::{Progress, Update, View};
 use crate::stream::{BatchStream, StreamError};
 use crate::sync::{GradientSync, agree, share};
@@ -553,11 +553,12 @@ struct Session<M> {
 }
 
 impl<M: Module> Session<M> {
-    /// Before the first update.
+    /// Before the first update. Whose leaves `model` shares, such as those of the model that all replicas are copies of, is
+    /// nothing to this session.
     fn new(model: M, precision: Precision) -> Self {
         Self {
             devices: model.devices(),
-            model,
+            model: with_own_leaves(model),
             optimizer: PathAdamW::default(),
             loss_scale: (precision == Precision::F16).then(LossScale::default),
             step: 0,

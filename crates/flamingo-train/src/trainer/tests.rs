@@ -611,6 +611,29 @@ fn replicas_on_parts_of_the_data_are_one_on_all_of_it() {
 }
 
 #[test]
+fn what_learns_has_leaves_of_its_own() {
+    /// Fails if the gradient of what the trainer computes with reaches the model that it was given.
+    struct Apart(Net);
+    impl Objective for Apart {
+        type Model = Net;
+        type Batch = Vec<f32>;
+
+        fn loss(&self, model: &Net, _source: usize, batch: Vec<f32>) -> LossOutput {
+            let loss = model.loss(&batch);
+            let gradients = model.loss(&batch).backward();
+            assert!(model.head.weight.val().grad(&gradients).is_some());
+            assert!(self.0.head.weight.val().grad(&gradients).is_none());
+            LossOutput { loss, units: 1.0, images: 0, extra: Vec::new() }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (base, never) = (net(), AtomicBool::new(false));
+    let objective = Apart(base.clone());
+    let config = TrainConfig { steps: 1, ..config() };
+    trainer(&folder, config).fit(&objective, base, &mut streams(), &mut MemorySink::default(), &never).unwrap();
+}
+
+#[test]
 fn a_replica_that_fails_ends_all_with_its_own_reason() {
     let folder = tempfile::tempdir().unwrap();
     let base = net();
