@@ -164,10 +164,6 @@ impl<'a> Reader<'a> {
             step = self.dom.after(at);
         }
         self.page.text = self.flow.finish();
-        // Spaces at the end of preformatted text are cut, also before an image.
-        for image in &mut self.page.images {
-            image.at = image.at.min(self.page.text.len());
-        }
         self.page
     }
 
@@ -219,7 +215,7 @@ impl<'a> Reader<'a> {
 
     fn leave(&mut self, tag: &str) {
         match tag {
-            "pre" | "listing" | "xmp" => self.flow.preformatted_end(),
+            "pre" | "listing" | "xmp" => self.preformatted_end(),
             "q" => self.flow.push("”"),
             "tr" => self.flow.row_end(),
             "noscript" => self.muted -= 1,
@@ -228,6 +224,14 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         self.block(tag);
+    }
+
+    /// Spaces at the end of preformatted text are cut, also before an image. At once: what comes next must not get between.
+    fn preformatted_end(&mut self) {
+        self.flow.preformatted_end();
+        let end = self.flow.len();
+        let behind = self.page.images.iter_mut().rev().take_while(|image| image.at > end);
+        behind.for_each(|image| image.at = end);
     }
 
     /// Line ends around a block.

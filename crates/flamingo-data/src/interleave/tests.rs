@@ -93,6 +93,15 @@ fn deep_pages_are_refused_and_any_bytes_are_read() {
     assert_eq!(Page::read(b"").unwrap(), Page::default());
 }
 
+#[test]
+fn images_stay_where_spaces_before_them_are_cut() {
+    let html = "<pre>a\n\n\n\n\n<img src=x><pre></pre>b<img src=y></pre>c";
+    let page = Page::read(html.as_bytes()).unwrap();
+    let pieces: Vec<Piece<'_>> = page.pieces(|_| true).collect();
+    let expected = [Piece::Text("a"), Piece::Image(0), Piece::Text("b"), Piece::Image(1), Piece::Text("c")];
+    assert_eq!(pieces, expected);
+}
+
 proptest::proptest! {
     /// Whatever the tags, pieces are whole, in order, and without spaces around them.
     #[test]
@@ -105,6 +114,7 @@ proptest::proptest! {
     )) {
         let html = parts.concat();
         let page = Page::read(html.as_bytes()).unwrap();
+        proptest::prop_assert!(page.images.is_sorted_by_key(|image| image.at));
         for keep in [true, false] {
             for piece in page.pieces(|_| keep) {
                 if let Piece::Text(text) = piece {

@@ -630,7 +630,9 @@ fn what_learns_has_leaves_of_its_own() {
     let (base, never) = (net(), AtomicBool::new(false));
     let objective = Apart(base.clone());
     let config = TrainConfig { steps: 1, ..config() };
-    trainer(&folder, config).fit(&objective, base, &mut streams(), &mut MemorySink::default(), &never).unwrap();
+    trainer(&folder, config)
+        .fit(&objective, base, &mut streams(), &mut MemorySink::default(), &never)
+        .unwrap();
 }
 
 #[test]
