@@ -194,13 +194,28 @@ fn told((ours, peers): &Sides) -> String {
     std::iter::once(format!("{} ms", table::ms(Some(ours.warm.median)))).chain(peers).collect()
 }
 
-/// What the system calls its processor, and how many of its cores are used.
+/// What the system calls its processor, its vectors, and how many of its cores are used.
 pub fn machine(threads: usize) -> String {
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or(std::env::consts::ARCH, |(_, name)| name.trim());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cores} cores, {threads} threads, {}", std::env::consts::OS)
+    let vectors = vectors().map_or_else(String::new, |name| format!(" with {name}"));
+    format!("{model}{vectors}, {cores} cores, {threads} threads, {}", std::env::consts::OS)
+}
+
+/// The widest of the kinds that differ between processors of one name, as virtual machines have it; ratios differ with them.
+fn vectors() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return Some("AVX-512");
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            return Some("AVX2");
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ pub fn render(rows: &[Row], machine: &str, command: &str) -> String {
     facts.extend(table::rates(rows));
     page.section(
         "What was measured",
-        "Medians of warm repetitions, each case in processes of its own, in turns with the peer's. A ratio is the median of \
-         the rounds', and each of these the median of its turns' ratios; ± is the distance between the quartiles of all \
-         turns. A share of a ceiling is the least time that the machine's fastest matrix product and its memory allow, over \
-         the time that was taken.",
+        "Medians of warm repetitions, each case in processes of its own, in turns with the peer's. A round's ratio is the \
+         median of its turns'; that of the case is the median of the rounds that began with ours, in the geometric mean with \
+         that of the rounds that began with the peer. ± is the distance between the quartiles of all turns. A share of a \
+         ceiling is the least time that the machine's fastest matrix product and its memory allow, over the time that was taken.",
     );
     page.key_values(&facts);
     for part in rows.chunk_by(|a, b| a.suite == b.suite) {

@@ -553,8 +553,8 @@ struct Session<M> {
 }
 
 impl<M: Module> Session<M> {
-    /// Before the first update. Whose leaves `model` shares, such as those of the model that all replicas are copies of, is
-    /// nothing to this session.
+    /// Before the first update. It learns with leaves of its own: those of `model` may be held by others too, as by replicas
+    /// that are copies of one model.
     fn new(model: M, precision: Precision) -> Self {
         Self {
             devices: model.devices(),
