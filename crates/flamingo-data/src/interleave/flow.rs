@@ -118,7 +118,10 @@ impl Flow {
     /// Ends text whose spaces count.
     pub fn preformatted_end(&mut self) {
         self.preformatted -= 1;
-        self.text.truncate(self.text.trim_end().len());
+        let end = self.text.trim_end().len();
+        self.text.truncate(end);
+        // A row may have begun behind spaces that are cut now, in text within text.
+        self.rows.iter_mut().for_each(|start| *start = (*start).min(end));
         self.break_line(2);
     }
 
@@ -185,5 +188,22 @@ mod tests {
         flow.preformatted_end();
         flow.push("end");
         assert_eq!(flow.finish(), "List:\n\n- a\n- b\nx | y\n\nif a:\n    b\n\nend");
+    }
+
+    #[test]
+    fn a_row_behind_spaces_that_are_cut_keeps_its_borders() {
+        let mut flow = Flow::default();
+        flow.preformatted();
+        flow.push("a\n\n\n\n\n\n");
+        flow.row();
+        flow.preformatted();
+        flow.preformatted_end();
+        for cell in ["x", "y"] {
+            flow.cell();
+            flow.push(cell);
+        }
+        flow.row_end();
+        flow.preformatted_end();
+        assert_eq!(flow.finish(), "a\n\nx | y");
     }
 }
