@@ -20,7 +20,11 @@ def milliseconds(time):
 
 def read(path):
     with open(path) as file:
-        return {f"{row['suite']}/{row['case']}": row for row in json.load(file) if row["ratio"] is not None}
+        rows = {f"{row['suite']}/{row['case']}": row for row in json.load(file) if row["ratio"] is not None}
+    for case, row in rows.items():
+        if len(row["ratio_rounds"]) < 2:
+            sys.exit(f"{path}: {case} has one round, so nothing is known of who began: measure with --rounds 2 or more")
+    return rows
 
 
 def by_who_began(row):

@@ -18,7 +18,7 @@ use crate::peer::{Peer, Peers};
 use crate::row::{self, Ceilings, Row, Side};
 use crate::statistics::Summary;
 use crate::table;
-use crate::turns::{Patience, together};
+use crate::turns::{Patience, one_by_one, together};
 
 /// How to run.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl Run {
         let mut results = if case.pauses() {
             together(commands, ours, self.patience)
         } else {
-            commands.into_iter().flat_map(|command| together(vec![command], 0, self.patience)).collect()
+            one_by_one(commands, ours, self.patience)
         };
         if backwards {
             results.reverse();

@@ -68,6 +68,22 @@ pub fn together(
     processes.into_iter().map(|process| process?.finish()).collect()
 }
 
+/// The same for those that cannot wait for a turn: one behind the other has all of its turns.
+pub fn one_by_one(
+    commands: Vec<(String, Command)>,
+    ours: usize,
+    patience: Patience,
+) -> Vec<anyhow::Result<Sample>> {
+    let mut results = Vec::new();
+    for (place, command) in commands.into_iter().enumerate() {
+        results.extend(together(vec![command], 0, patience));
+        if place == ours && results.last().is_some_and(Result::is_err) {
+            break;
+        }
+    }
+    results
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +124,23 @@ mod tests {
         // Without us there is no ratio.
         let results = together(vec![shell("b", &bad), shell("c", &good)], 0, PATIENCE);
         assert_eq!(lived(results), [false, true]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn behind_a_failure_of_ours_nobody_is_started() {
+        use crate::process::tests::{GOOD, TURN_GIVEN};
+        let shell = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            ("a".to_owned(), command)
+        };
+        let good = format!("while {TURN_GIVEN} do :; done; {GOOD}");
+        let lived = |ours| {
+            let commands = vec![shell(&good), shell("exit 3"), shell(&good)];
+            one_by_one(commands, ours, PATIENCE).iter().map(Result::is_ok).collect::<Vec<_>>()
+        };
+        assert_eq!(lived(0), [true, false, true]);
+        assert_eq!(lived(1), [true, false]);
     }
 }
