@@ -1,10 +1,7 @@
 //! The gradient of one update: the batches of all sources, cut into parts, several parts at once.
 //!
-//! Parts are computed in waves of as many as there are threads, and added in their order whoever finishes first: the
-//! result does not depend on the number of threads.
-
-use std::panic::resume_unwind;
-use std::thread;
+//! Parts are computed in waves of as many as there are workers, and added in their order whoever finishes first: the
+//! result does not depend on their number.
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use flamingo_core::Precision;
@@ -13,6 +10,7 @@ use crate::config::SourceSpec;
 use crate::error::TrainError;
 use crate::objective::{LossOutput, Objective};
 use crate::precision::{narrowed, with_own_leaves};
+use crate::workers::Workers;
 
 /// A part of the batch of one source.
 pub(crate) struct Part<B> {
@@ -29,8 +27,8 @@ pub(crate) struct Passes<'a> {
     pub(crate) precision: Precision,
     /// Factor on every gradient; see [`LossScale`](crate::LossScale).
     pub(crate) scale: f64,
-    /// How many parts at once.
-    pub(crate) threads: usize,
+    /// Who computes them.
+    pub(crate) workers: &'a Workers,
 }
 
 /// One loss for each source that has a part, with its index and in its order, and the gradient of their weighted sum
@@ -49,12 +47,14 @@ pub(crate) fn accumulate<O: Objective>(
     let mut outputs: Vec<Option<LossOutput>> = passes.sources.iter().map(|_| None).collect();
     let mut parts = parts.into_iter();
     loop {
-        let wave: Vec<_> = parts.by_ref().take(passes.threads.max(1)).collect();
+        let wave = parts.by_ref().take(passes.workers.at_once());
+        let wave: Vec<_> = wave.map(|part| (with_own_leaves(model.clone()), part)).collect();
         if wave.is_empty() {
             break;
         }
-        for (source, result) in side_by_side(objective, model, passes, wave) {
-            let (output, gradients) = result?;
+        let of_part = |(model, part)| compute(objective, &model, passes, part);
+        for result in passes.workers.each(wave, of_part) {
+            let (source, output, gradients) = result?;
             accumulator.accumulate(model, gradients);
             outputs[source] = Some(match outputs[source].take() {
                 Some(sum) => sum.plus(output),
@@ -67,39 +67,13 @@ pub(crate) fn accumulate<O: Objective>(
     Ok((seen, accumulator.grads()))
 }
 
-type PartResult = Result<(LossOutput, GradientsParams), TrainError>;
-
-/// Each part on a thread of its own; alone, on this one.
-fn side_by_side<O: Objective>(
-    objective: &O,
-    model: &O::Model,
-    passes: Passes<'_>,
-    wave: Vec<Part<O::Batch>>,
-) -> Vec<(usize, PartResult)> {
-    if wave.len() == 1 {
-        let of_part = |part: Part<O::Batch>| (part.source, compute(objective, model, passes, part));
-        return wave.into_iter().map(of_part).collect();
-    }
-    thread::scope(|scope| {
-        let start = |part: Part<O::Batch>| {
-            let model = with_own_leaves(model.clone());
-            (part.source, scope.spawn(move || compute(objective, &model, passes, part)))
-        };
-        let running: Vec<_> = wave.into_iter().map(start).collect();
-        let end = |(source, thread): (usize, thread::ScopedJoinHandle<'_, PartResult>)| {
-            (source, thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-        };
-        running.into_iter().map(end).collect()
-    })
-}
-
 /// Forward and backward pass. The graph is gone when this returns.
 fn compute<O: Objective>(
     objective: &O,
     model: &O::Model,
     passes: Passes<'_>,
     part: Part<O::Batch>,
-) -> PartResult {
+) -> Result<(usize, LossOutput, GradientsParams), TrainError> {
     let spec = &passes.sources[part.source];
     let mut output = objective.loss(&narrowed(model, passes.precision), part.source, part.batch);
     if !output.loss.is_tracked() {
@@ -109,7 +83,7 @@ fn compute<O: Objective>(
     let gradients = output.loss.clone().mul_scalar(spec.weight * passes.scale).backward();
     output.loss = output.loss.inner();
     output.extra.iter_mut().for_each(|(_, value)| *value *= part.share);
-    Ok((output, GradientsParams::from_grads(gradients, model)))
+    Ok((part.source, output, GradientsParams::from_grads(gradients, model)))
 }
 
 impl LossOutput {

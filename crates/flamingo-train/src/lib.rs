@@ -31,6 +31,7 @@ pub mod sync;
 pub mod tensorboard;
 pub mod trainer;
 pub mod weights;
+mod workers;
 
 pub use checkpoint::{Checkpoint, CheckpointState};
 pub use config::{AdamWSpec, GroupSpec, Mixing, ParamSettings, SourceSpec, TrainConfig};

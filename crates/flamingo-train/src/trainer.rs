@@ -33,6 +33,7 @@ use crate::precision::{LossScale, Shelf, narrowed, with_own_leaves};
 use crate::progress::{Progress, Update, View};
 use crate::stream::{BatchStream, StreamError};
 use crate::sync::{GradientSync, agree, share};
+use crate::workers::Workers;
 
 /// The stream of one source.
 pub type BoxStream<B> = Box<dyn BatchStream<Batch = B>>;
@@ -178,7 +179,7 @@ impl Trainer {
     ) -> Result<(), TrainError> {
         self.check(&model, streams.len())?;
         let (model, _shelf) = Shelf::fill(model, self.config.precision);
-        let mut session = Session::new(model, self.config.precision);
+        let mut session = Session::new(model, self.config.precision, self.threads);
         let mut view = View::start(Progress::Hidden, &self.stage, 0, self.config.steps);
         loop {
             let before = session.elapsed_s;
@@ -205,7 +206,7 @@ impl Trainer {
         if self.writes() {
             Checkpoint::sweep(&self.checkpoints)?;
         }
-        let mut session = Session::new(model, self.config.precision);
+        let mut session = Session::new(model, self.config.precision, self.threads);
         let Some(checkpoint) = Checkpoint::latest(&self.checkpoints)? else { return Ok(session) };
         checkpoint.check_config(&self.config)?;
         (session.model, session.optimizer) = checkpoint.load_into(session.model)?;
@@ -319,7 +320,7 @@ impl Trainer {
             sources: &self.config.sources,
             precision: self.config.precision,
             scale: session.loss_scale.as_ref().map_or(1.0, |scale| scale.factor),
-            threads: self.threads,
+            workers: &session.workers,
         };
         let (outputs, mut grads) = accumulate(objective, &session.model, passes, parts)?;
         let outputs = share(&*self.sync, &session.model, outputs, &mut grads)?;
@@ -541,6 +542,7 @@ struct Suspicion {
 /// What changes from update to update.
 struct Session<M> {
     model: M,
+    workers: Workers,
     optimizer: PathAdamW,
     /// With f16.
     loss_scale: Option<LossScale>,
@@ -555,10 +557,11 @@ struct Session<M> {
 impl<M: Module> Session<M> {
     /// Before the first update. It learns with leaves of its own: those of `model` may be held by others too, as by replicas
     /// that are copies of one model.
-    fn new(model: M, precision: Precision) -> Self {
+    fn new(model: M, precision: Precision, threads: usize) -> Self {
         Self {
             devices: model.devices(),
             model: with_own_leaves(model),
+            workers: Workers::new(threads),
             optimizer: PathAdamW::default(),
             loss_scale: (precision == Precision::F16).then(LossScale::default),
             step: 0,
