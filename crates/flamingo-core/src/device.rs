@@ -247,6 +247,15 @@ pub fn concurrency(device: &Device) -> usize {
     most.filter(|most| *most > 0).map_or(cores, |most| cores.min(most))
 }
 
+/// What `compute` gives, which is done on a thread of Rayon's pool if `device` is the CPU.
+///
+/// Burn's CPU backend splits operations among the threads of that pool. A thread of it takes a piece of each itself; one outside hands
+/// each over and sleeps until it is done. So this is for computations of many operations, such as an image's features
+/// (0.82 to 0.97 of the time; `docs/performance.md`). It must not wait for what another job of the pool has to do.
+pub fn on_worker<T: Send>(device: &Device, compute: impl FnOnce() -> T + Send) -> T {
+    if is_flex(device) { rayon::scope(|_| compute()) } else { compute() }
+}
+
 /// Whether `device` is Burn's CPU backend, with or without a gradient graph. False in a build without that backend.
 pub fn is_flex(device: &Device) -> bool {
     #[cfg(feature = "flex")]

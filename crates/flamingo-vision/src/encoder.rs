@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use flamingo_core::device::on_worker;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -191,11 +192,11 @@ impl VisionEncoder {
     ///
     /// If the images have not the only side that the encoder takes (see [`VisionConfig::image_size`]).
     pub fn features(&self, images: Tensor<4>) -> Tensor<3> {
-        match self {
+        on_worker(&images.device(), || match self {
             Self::Nfnet(net) => net.features(images),
             Self::Vit(vit) => vit.features(images),
             Self::Efficientnet(net) => net.features(images),
-        }
+        })
     }
 
     /// One vector per image: what contrastive training projects and classifiers read.
@@ -208,11 +209,11 @@ impl VisionEncoder {
     ///
     /// As [`VisionEncoder::features`].
     pub fn pooled(&self, images: Tensor<4>) -> Tensor<2> {
-        match self {
+        on_worker(&images.device(), || match self {
             Self::Nfnet(net) => net.pooled(images),
             Self::Vit(vit) => vit.pooled(images),
             Self::Efficientnet(net) => net.pooled(images),
-        }
+        })
     }
 }
 
