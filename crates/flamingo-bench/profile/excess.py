@@ -1,16 +1,18 @@
 """Where we take longer than PyTorch: `python excess.py PERF TORCH SAMPLE [THREADS]`, of one case of `cargo xtask bench`.
 
-    bench=target/release/flamingo-bench
-    perf record -e cpu-clock -F 99 --call-graph dwarf,16384 $bench --measure train/smol-4x256 --threads 2 --quick >sample.json
+    bench="target/release/flamingo-bench --measure train/smol-4x256 --threads 2 --in-turns"
+    perf="perf record -e cpu-clock -F 99 --call-graph dwarf,16384"
+    { yes turn | head -8; echo end; } | $perf $bench | tail -1 >sample.json
     perf script -F tid,time,ip,sym --no-inline >perf.txt
     FLAMINGO_PROFILE=torch.txt cargo xtask bench --against torch --case train/smol-4x256 --quick
     python excess.py perf.txt torch.txt sample.json
 
-A sample belongs to the operation that its frames name first, and stands for the time since the one before it on its thread, up to the
-distance at which samples are taken. PyTorch's profiler gives each operation's time on its calling thread by the clock, whether the other
-threads work or wait. So that both are of one kind, ours is the clock's time too: a moment is shared by the operations that are busy in it, and
-an operation beside a waiting thread has it alone. The sum of the differences is then the whole difference, up to what the profilers
-cost. What operations take of a moment less than a share of THREADS (2) is printed besides: *alone*, with a thread waiting.
+Of ours the first repetition and two more are left out, in which the heap still grows. A sample belongs to the operation that its
+frames name first, and stands for the time since the one before it on its thread, up to the distance at which samples are taken.
+PyTorch's profiler gives each operation's time on its calling thread by the clock, whether the other threads work or wait. So that
+both are of one kind, ours is the clock's time too: a moment is shared by the operations that are busy in it, and an operation
+beside a waiting thread has it alone. The sum of the differences is then the whole difference, up to what the profilers cost. What
+operations take of a moment less than a share of THREADS (2) is printed besides: *alone*, with a thread waiting.
 """
 
 import json
@@ -73,13 +75,19 @@ def samples(path):
     return sorted(found, key=lambda it: it[1])
 
 
+def doing(frames):
+    """What a thread does now: a thread that waits for a piece of its work takes up others' pieces inside of its waiting."""
+    waits = (place for place, frame in enumerate(frames) if "wait_until_cold" in frame)
+    return first(OURS, "\n".join(frames[: next(waits, len(frames)) + 1]))
+
+
 def spans(found, begin):
     """From when, until when and with which operation a thread was busy, for each sample behind `begin`."""
     last = {}
     for thread, time, frames in found:
         since = max(last.get(thread, begin), time - 1 / RATE, begin)
         last[thread] = time
-        if since < time and (name := first(OURS, "\n".join(frames))) != IDLE:
+        if since < time and (name := doing(frames)) != IDLE:
             yield since, time, name
 
 
@@ -102,11 +110,11 @@ def by_the_clock(busy, begin, end, threads):
 
 
 def ours(perf, sample, threads):
-    """Seconds of a repetition by operation, those alone, of the warm ones, which come last; and how many samples there were."""
-    warm = [ms / 1e3 for turn in json.load(open(sample))["turns_ms"] for ms in turn]
+    """Seconds of a repetition by operation, those alone, of the later ones, which come last; and how many samples there were."""
+    warm = [ms / 1e3 for turn in json.load(open(sample))["turns_ms"] for ms in turn][2:]
     found = samples(perf)
     end = found[-1][1]
-    # A little less than all, so that none of the cold one is in it.
+    # A little less than all, so that nothing of an earlier one is in it.
     begin = end - 0.98 * sum(warm)
     busy = list(spans(found, begin))
     one = sum(warm) / len(warm)

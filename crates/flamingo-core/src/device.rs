@@ -355,6 +355,16 @@ mod tests {
         assert!(error.contains("CUDA devices have them") && error.contains("one replica"), "{error}");
     }
 
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_cpu_computes_on_a_thread_of_the_pool_even_if_asked_there() {
+        let device = Device::flex().autodiff();
+        let place = rayon::current_thread_index;
+        assert_eq!(place(), None);
+        let (outer, inner) = on_worker(&device, || (place(), on_worker(&device, place)));
+        assert!(outer.is_some() && inner == outer, "{outer:?} {inner:?}");
+    }
+
     #[cfg(not(feature = "rocm"))]
     #[test]
     fn a_missing_backend_says_how_to_add_it() {
