@@ -13,6 +13,8 @@ PyTorch's profiler gives each operation's time on its calling thread by the cloc
 both are of one kind, ours is the clock's time too: a moment is shared by the operations that are busy in it, and an operation
 beside a waiting thread has it alone. The sum of the differences is then the whole difference, up to what the profilers cost. What
 operations take of a moment less than a share of THREADS (2) is printed besides: *alone*, with a thread waiting.
+
+Not for `decode`, whose repetition is several tokens while its times are of one.
 """
 
 import json

@@ -47,8 +47,10 @@ pub(crate) fn accumulate<O: Objective>(
     let mut outputs: Vec<Option<LossOutput>> = passes.sources.iter().map(|_| None).collect();
     let mut parts = parts.into_iter();
     loop {
-        let wave = parts.by_ref().take(passes.workers.at_once());
-        let wave: Vec<_> = wave.map(|part| (with_own_leaves(model.clone()), part)).collect();
+        let at_once = passes.workers.at_once();
+        // Leaves of its own are of use to a part that has others beside it.
+        let own = |model| if at_once > 1 { with_own_leaves(model) } else { model };
+        let wave: Vec<_> = parts.by_ref().take(at_once).map(|part| (own(model.clone()), part)).collect();
         if wave.is_empty() {
             break;
         }
